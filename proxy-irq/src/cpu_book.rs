@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The control plane's book of one CPU's slots: which are free, and whose the others are.
+//!
+//! A slot goes `free → mapped → leaving → free`, or over `quarantined` if its owner is silent. It is
+//! free again only when the owner has executed the unmap *and* has seen the reserved vector clear in
+//! L1's IRR: an interrupt that was on its way must not come out as the next mapping's.
+//!
+//! Free slots are taken in turn, not lowest first, so that a late interrupt finds its slot unused for
+//! as long as possible.
+
+use crate::{
+    block::RelayBlock,
+    mapping::{Masking, Source},
+    reserved_vector::{L2Vector, SLOTS, Slot},
+};
+
+/// The book of one CPU.
+#[derive(Debug)]
+pub(crate) struct CpuBook {
+    free: u32,
+    leaving: u32,
+    quarantined: u32,
+    /// The slot at which the next search for a free one begins.
+    next: u32,
+    uses: [Use; SLOTS],
+}
+
+/// What a slot is or was last used for; meaningless while it has never been used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    pub(crate) vector: L2Vector,
+    pub(crate) source: Source,
+    pub(crate) references: u32,
+    pub(crate) generation: u32,
+    pub(crate) masking: Masking,
+    /// The last request made for the slot.
+    pub(crate) request: u64,
+}
+
+/// The life of a slot that is not free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Free,
+    Mapped,
+    Leaving,
+    Quarantined,
+}
+
+impl CpuBook {
+    pub(crate) const NEW: Self =
+        Self { free: !0, leaving: 0, quarantined: 0, next: 0, uses: [Use::NEVER; SLOTS] };
+
+    pub(crate) const fn slot(&self, slot: Slot) -> &Use {
+        &self.uses[slot.index()]
+    }
+
+    pub(crate) const fn slot_mut(&mut self, slot: Slot) -> &mut Use {
+        &mut self.uses[slot.index()]
+    }
+
+    pub(crate) const fn phase(&self, slot: Slot) -> Phase {
+        if self.free & slot.bit() != 0 {
+            Phase::Free
+        } else if self.leaving & slot.bit() != 0 {
+            Phase::Leaving
+        } else if self.quarantined & slot.bit() != 0 {
+            Phase::Quarantined
+        } else {
+            Phase::Mapped
+        }
+    }
+
+    /// Returns the slot that maps `vector` for `source`. At most 32 steps.
+    pub(crate) fn find(&self, vector: L2Vector, source: Source) -> Option<Slot> {
+        let mapped = !(self.free | self.leaving | self.quarantined);
+        Slot::in_bits(mapped).find(|slot| {
+            let used = self.slot(*slot);
+            used.vector == vector && used.source == source
+        })
+    }
+
+    /// Takes a free slot, the next in turn.
+    pub(crate) fn take(&mut self, vector: L2Vector, source: Source) -> Option<Slot> {
+        let ahead = Slot::lowest(self.free.rotate_right(self.next))?;
+        let slot = ahead.rotated(self.next);
+        self.free &= !slot.bit();
+        self.next = slot.rotated(1).get().into();
+        let used = self.slot_mut(slot);
+        let generation = used.generation.wrapping_add(1);
+        *used = Use { vector, source, references: 1, generation, ..Use::NEVER };
+        Some(slot)
+    }
+
+    /// Notes that the owner was asked to unmap `slot`.
+    pub(crate) fn leave(&mut self, slot: Slot, request: u64) {
+        self.leaving |= slot.bit();
+        self.slot_mut(slot).request = request;
+    }
+
+    /// Notes that the owner did not answer request `number`; returns whether the slot waits for it.
+    pub(crate) fn quarantine(&mut self, slot: Slot, number: u64) -> bool {
+        let waits = self.leaving & slot.bit() != 0 && self.slot(slot).request == number;
+        if waits {
+            self.leaving &= !slot.bit();
+            self.quarantined |= slot.bit();
+        }
+        waits
+    }
+
+    /// Frees the slots that their owner has left, and asks it to look again at those whose reserved
+    /// vector still pends. A quarantined slot is no exception: the answer is proof, however late.
+    pub(crate) fn reclaim(&mut self, block: &RelayBlock) {
+        let mut asked = None;
+        for slot in Slot::in_bits(self.leaving | self.quarantined) {
+            if !block.has_served(self.slot(slot).request) {
+                continue;
+            }
+            if block.reserved_irr() & slot.bit() == 0 {
+                self.leaving &= !slot.bit();
+                self.quarantined &= !slot.bit();
+                self.free |= slot.bit();
+            } else {
+                self.slot_mut(slot).request = *asked.get_or_insert_with(|| block.request());
+            }
+        }
+    }
+}
+
+impl Use {
+    const NEVER: Self = Self {
+        vector: L2Vector::HIGHEST,
+        source: Source { device: 0, entry: 0 },
+        references: 0,
+        generation: 0,
+        masking: Masking::Unmasked,
+        request: 0,
+    };
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where a virtual CPU is, so that others know whether they must kick it.
+//!
+//! The owner announces that it will stop looking at its block (it enters L2, or halts), and only then
+//! looks a last time. Whoever leaves work for it does so first and reads the announcement afterwards.
+//! Each side writes its own word and then reads the other's, with a full fence between, so at least
+//! one of the two sees the other: the owner stays, or the other side kicks (Dekker's argument).
+//!
+//! # Orderings
+//! The two `fence(SeqCst)`, in [`RelayBlock::must_kick`] and in `leave_for`, are the pair. The words
+//! themselves are Relaxed here: the fences order them, and the data behind `remote_pending` is
+//! published by its own Release and Acquire (see `post.rs`, `drain.rs`, `mailbox.rs`). Fences, not
+//! SeqCst accesses, because a locked access alone would not order the *other* word.
+
+use bitflags::bitflags;
+
+use crate::{
+    block::RelayBlock,
+    sync::{Ordering, fence},
+};
+
+bitflags! {
+    /// What the owner must still do before it may enter L2 or halt.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Work: u32 {
+        /// Another context made a vector pending: [`RelayBlock::drain`].
+        const REMOTE = 1 << 0;
+        /// The control plane left a request: [`RelayBlock::service`].
+        const MAILBOX = 1 << 1;
+        /// A reserved vector was taken since the last drain: [`RelayBlock::drain`].
+        const POSTED = 1 << 2;
+    }
+}
+
+/// Where the owner of a block is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EnterState {
+    /// In L1, and will look at its block before it leaves.
+    #[default]
+    Running,
+    /// In L2, or about to be.
+    InL2,
+    /// Halted in L1, or about to be.
+    Halted,
+}
+
+/// Whether the CPU that the work was left for must be interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "without the kick a CPU in L2 or halted may not see its work for ever"]
+pub enum Kick {
+    /// The CPU is in L2 or halted: send it L1's kick vector.
+    Needed,
+    /// The CPU will see the work by itself.
+    NotNeeded,
+}
+
+impl RelayBlock {
+    /// Announces that the owner enters L2, unless there is work left.
+    ///
+    /// Context: owner, main context, IF=0 since the last [`drain`](Self::drain). On `Ok` the next
+    /// step is `TDG.VP.ENTER`, and [`resume`](Self::resume) the first one after it, whatever it
+    /// returned. On `Err` the owner is still running and must do what the set names.
+    pub fn try_enter_l2(&self) -> Result<(), Work> {
+        self.leave_for(EnterState::InL2)
+    }
+
+    /// Announces that the owner halts, unless there is work left.
+    ///
+    /// Context: as [`try_enter_l2`](Self::try_enter_l2). The halt must enable interrupts by the same
+    /// step that halts, so that a kick sent in between ends it.
+    pub fn try_halt(&self) -> Result<(), Work> {
+        self.leave_for(EnterState::Halted)
+    }
+
+    /// Announces that the owner is back in L1. Context: owner, main context.
+    ///
+    /// Needs no order: who still reads the old state sends a kick too many.
+    pub fn resume(&self) {
+        self.set_state(EnterState::Running);
+    }
+
+    /// Returns where the owner is.
+    #[must_use]
+    pub fn enter_state(&self) -> EnterState {
+        match self.control.state.load(Ordering::Relaxed) {
+            0 => EnterState::Running,
+            1 => EnterState::InL2,
+            _ => EnterState::Halted,
+        }
+    }
+
+    /// Returns what the owner has to do, as far as it can see now.
+    #[must_use]
+    #[inline]
+    pub fn work(&self) -> Work {
+        let remote = self.control.remote_pending.load(Ordering::Relaxed);
+        let posted = u32::from(self.control.dirty.load(Ordering::Relaxed) != 0);
+        Work::from_bits_truncate(remote | posted << 2)
+    }
+
+    /// The other side's half: to be called after the work was announced in `remote_pending`.
+    pub(crate) fn must_kick(&self) -> Kick {
+        fence(Ordering::SeqCst);
+        match self.enter_state() {
+            EnterState::Running => Kick::NotNeeded,
+            EnterState::InL2 | EnterState::Halted => Kick::Needed,
+        }
+    }
+
+    fn leave_for(&self, state: EnterState) -> Result<(), Work> {
+        let count = self.control.quiescent.load(Ordering::Relaxed);
+        self.control.quiescent.store(count.wrapping_add(1), Ordering::Relaxed);
+        self.set_state(state);
+        fence(Ordering::SeqCst);
+        let work = self.work();
+        if work.is_empty() {
+            return Ok(());
+        }
+        self.resume();
+        Err(work)
+    }
+
+    fn set_state(&self, state: EnterState) {
+        self.control.state.store(state as u32, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::reserved_vector::{L2Vector, Slot};
+
+    #[test]
+    fn the_owner_leaves_only_when_nothing_is_left() {
+        let block = RelayBlock::new();
+        assert_eq!(block.try_enter_l2(), Ok(()));
+        assert_eq!(block.enter_state(), EnterState::InL2);
+        assert_eq!(block.post_remote(L2Vector::new(0x51).unwrap()), Kick::Needed);
+        block.resume();
+        assert_eq!(block.try_halt(), Err(Work::REMOTE));
+        assert_eq!(block.enter_state(), EnterState::Running);
+        assert_eq!(block.post_remote(L2Vector::new(0x52).unwrap()), Kick::NotNeeded);
+        block.on_posted(Slot::new(3).unwrap());
+        assert_eq!(block.try_enter_l2(), Err(Work::REMOTE | Work::POSTED));
+        assert_eq!(block.quiescent_states(), 3);
+    }
+
+    #[test]
+    fn a_halted_cpu_is_kicked() {
+        let block = RelayBlock::new();
+        assert_eq!(block.try_halt(), Ok(()));
+        assert_eq!(block.enter_state(), EnterState::Halted);
+        assert_eq!(block.post_trusted(L2Vector::new(0x51).unwrap()), Kick::Needed);
+    }
+}

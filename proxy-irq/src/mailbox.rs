@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Asking the owner of a block to change it, and knowing when it has.
+//!
+//! A mapping in use is changed by its owner alone, in main context. Interrupt handlers do not nest and
+//! never run the owner's loop, so while the loop runs no handler of that CPU is half done with the old
+//! word, and every later one loads the new word. That is the whole proof that an unmapped slot relays
+//! nothing any more; it needs no grace period and no fence of its own.
+//!
+//! Requests are bits, so the mailbox cannot overflow and needs no queue: 32 unmaps of one CPU are one
+//! visit. They are numbered, and the owner publishes the number up to which it has served, so a
+//! request can be waited for by anyone, at any time, without the control plane's lock; and two owners
+//! that wait for each other still serve each other's requests.
+//!
+//! # Orderings
+//! A request writes its data, its bit, its number and the flag, in this order, each but the data by a
+//! Release read-modify-write. The owner reads the number first and the bits afterwards, each with
+//! Acquire: all bits up to that number are then visible, and a later one can only be served early.
+//! `served` is stored with Release after the change and loaded with Acquire by [`Ticket::poll`].
+
+use core::task::Poll;
+
+use crate::{
+    block::{Mailbox, RelayBlock},
+    enter_state::{Kick, Work},
+    reserved_vector::{L2Vector, Slot},
+    slot::{HELD_BANK, SlotWord, Target, VECTOR_BANKS},
+    sync::Ordering,
+};
+
+/// A change that the owner of a block has been asked for.
+///
+/// Dropping it is harmless: the request stands, and the control plane sees its end by itself.
+#[derive(Debug)]
+#[must_use = "until it is ready, the owner may still act on the old state"]
+pub struct Ticket<'a> {
+    pub(crate) block: &'a RelayBlock,
+    pub(crate) cpu: usize,
+    pub(crate) number: u64,
+    /// The slot that is out of use until the request is served.
+    pub(crate) leaving: Option<Slot>,
+}
+
+impl Ticket<'_> {
+    /// Returns whether the owner has made the change. Once ready, it stays so.
+    ///
+    /// Context: anywhere but in an interrupt handler; not while holding the control plane's lock in a
+    /// loop, and not without serving the caller's own block between two calls.
+    pub fn poll(&self) -> Poll<()> {
+        if self.block.has_served(self.number) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Returns whether the owner must be interrupted to see the request.
+    pub fn kick(&self) -> Kick {
+        match self.poll() {
+            Poll::Ready(()) => Kick::NotNeeded,
+            Poll::Pending => self.block.must_kick(),
+        }
+    }
+
+    /// Returns the index of the CPU whose owner is asked.
+    #[must_use]
+    pub const fn cpu(&self) -> usize {
+        self.cpu
+    }
+}
+
+impl RelayBlock {
+    /// Executes what the control plane has asked of this block's owner.
+    ///
+    /// Context: owner, main context, IF=0, in every turn of the loop around L2 and of any loop that
+    /// waits for a [`Ticket`]. `reserved_irr` is called only if there is something to do and returns
+    /// the dword of L1's IRR that holds the reserved block.
+    pub fn service(&self, reserved_irr: impl FnOnce() -> u32) {
+        let pending = &self.control.remote_pending;
+        if pending.load(Ordering::Relaxed) & Work::MAILBOX.bits() == 0 {
+            return;
+        }
+        pending.fetch_and(!Work::MAILBOX.bits(), Ordering::Acquire);
+        let number = self.mailbox.requested.load(Ordering::Acquire);
+        for slot in Slot::in_bits(self.mailbox.slots.swap(0, Ordering::Acquire)) {
+            self.adopt(slot);
+        }
+        self.withdraw_revoked();
+        self.mailbox.reserved_irr.store(reserved_irr(), Ordering::Relaxed);
+        self.mailbox.served.store(number, Ordering::Release);
+    }
+
+    /// Asks the owner to give `slot` a new word. Control plane only.
+    pub(crate) fn request_slot(&self, slot: Slot, word: SlotWord) -> u64 {
+        self.mailbox.wanted[slot.index()].store(word.raw(), Ordering::Relaxed);
+        self.mailbox.slots.fetch_or(slot.bit(), Ordering::Release);
+        self.request()
+    }
+
+    /// Asks the owner to take `vector` out of the filter. Control plane only.
+    pub(crate) fn request_revocation(&self, vector: L2Vector) -> u64 {
+        self.mailbox.revoked[vector.bank()].fetch_or(vector.mask(), Ordering::Release);
+        self.request()
+    }
+
+    /// Asks the owner to look at L1's IRR once more. Control plane only.
+    pub(crate) fn request(&self) -> u64 {
+        let number = self.mailbox.requested.fetch_add(1, Ordering::Release) + 1;
+        self.control.remote_pending.fetch_or(Work::MAILBOX.bits(), Ordering::Release);
+        number
+    }
+
+    /// Returns the reserved vectors that were pending in L1 when the owner last served a request.
+    /// To be read after [`has_served`](Self::has_served).
+    pub(crate) fn reserved_irr(&self) -> u32 {
+        self.mailbox.reserved_irr.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the owner has executed request `number`.
+    pub(crate) fn has_served(&self, number: u64) -> bool {
+        self.mailbox.served.load(Ordering::Acquire) >= number
+    }
+
+    /// Gives `slot` the word that is wanted for it, and settles what was held while it was masked.
+    fn adopt(&self, slot: Slot) {
+        let word = SlotWord::from_raw(self.mailbox.wanted[slot.index()].load(Ordering::Relaxed));
+        self.slots[slot.index()].store(word.raw(), Ordering::Relaxed);
+        let target = word.target();
+        if matches!(target, Some(Target::Held(_))) {
+            return;
+        }
+        let held = self.take_bank(HELD_BANK);
+        if held & slot.bit() != 0 && matches!(target, Some(Target::Relayed(_))) {
+            self.set_in_bank(word.bank(), word.mask());
+            self.control.dirty.store(1, Ordering::Relaxed);
+        }
+        self.set_in_bank(HELD_BANK, held & !slot.bit());
+    }
+
+    /// Shrinks the filter, after letting in what was posted while it was wider.
+    fn withdraw_revoked(&self) {
+        let Mailbox { revoked, allowed, .. } = &*self.mailbox;
+        for bank in 0..VECTOR_BANKS {
+            if revoked[bank].load(Ordering::Acquire) != 0 {
+                self.admit_remote();
+                let bits = revoked[bank].swap(0, Ordering::Acquire);
+                allowed[bank].fetch_and(!bits, Ordering::Relaxed);
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The two devices whose interrupts are counted, and what their handlers have to do.
+
+/// QEMU's educational device: interrupts on demand and after a DMA transfer.
+pub(crate) mod edu;
+
+/// QEMU's ivshmem device: interrupts when its outside end rings.
+pub(crate) mod doorbell;
+
+use crate::vectors;
+
+/// Tells the device behind `vector` that its interrupt was taken.
+pub(crate) fn acknowledge(vector: u8) {
+    if vector == vectors::EDU {
+        edu::acknowledge();
+    } else if let Some(entry) = vectors::doorbell_entry(vector) {
+        doorbell::acknowledge(entry);
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The scenarios, by the name on the command line.
+//!
+//! | name         | what it does |
+//! |--------------|--------------|
+//! | demo         | edu, edu-dma and paced, a few of each |
+//! | edu          | `count` interrupts on demand, each acknowledged, spread over the CPUs |
+//! | edu-dma      | `count` ends of a DMA transfer |
+//! | paced        | `count` rounds over the doorbell's entries, one ring at a time |
+//! | burst        | `count` rounds, all entries of a round at once |
+//! | storm        | `count` rounds without waiting; rings may merge |
+//! | unmap        | `count` changes to entries that are being rung |
+//! | exhaust      | more entries than a CPU has vectors set aside for them |
+//! | spurious     | entries are rung that are masked or were never set up |
+//! | triple-fault | the guest kills itself |
+//! | unknown-exit | instructions that no guest of this kind has any use for |
+//! | idle         | everything set up, nothing asked, no end |
+
+/// What a scenario works with.
+mod machine;
+
+/// Interrupts of the edu device.
+mod edu;
+
+/// Exact exchanges with the doorbell: every ring is one interrupt.
+mod exact;
+
+/// Rings without waiting.
+mod storm;
+
+/// Entries change while they are being rung.
+mod unmap;
+
+/// More entries than one CPU can take.
+mod exhaust;
+
+/// Entries that must stay silent.
+mod spurious;
+
+/// What no well-behaved guest does.
+mod odd;
+
+use self::exact::Pace;
+use self::machine::Machine;
+use crate::command_line::Options;
+use crate::console::line;
+use crate::failure::Failure;
+use crate::{cpus, port, results};
+
+/// Runs the scenario that the command line names, and prints what came of it.
+pub(crate) fn run(options: &Options<'_>) -> Result<(), Failure> {
+    let mut machine = Machine::new(options);
+    let ended = bring_up(options)
+        .and_then(|()| by_name(options.scenario, &mut machine))
+        .and_then(|()| results::nothing_unexpected());
+    results::print(machine.edu_function(), machine.doorbell_function());
+    let name = options.scenario;
+    match ended {
+        Ok(()) => line!("result scenario={name} ok=1 handled={}", results::total()),
+        Err(why) => {
+            line!("result scenario={name} ok=0 handled={} reason={why}", results::total());
+        }
+    }
+    ended
+}
+
+/// Starts the CPUs and opens this one for interrupts.
+fn bring_up(options: &Options<'_>) -> Result<(), Failure> {
+    port::mask_legacy_interrupts();
+    cpus::start(options.cpus)?;
+    x86_64::instructions::interrupts::enable();
+    line!("info  relay_guest: scenario={} cpus={}", options.scenario, options.cpus);
+    Ok(())
+}
+
+fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
+    match name {
+        "demo" => demo(machine),
+        "edu" => edu::raise(machine, 100),
+        "edu-dma" => edu::transfer(machine, 5),
+        "paced" => exact::exchange(machine, Pace::Paced, 8, 100),
+        "burst" => exact::exchange(machine, Pace::Burst, 8, 100),
+        "storm" => storm::run(machine),
+        "unmap" => unmap::run(machine),
+        "exhaust" => exhaust::run(machine),
+        "spurious" => spurious::run(machine),
+        "triple-fault" => odd::triple_fault(),
+        "unknown-exit" => odd::instructions(machine),
+        "idle" => odd::idle(machine),
+        _ => Err(Failure::NoScenario),
+    }
+}
+
+/// A little of each device.
+fn demo(machine: &mut Machine<'_>) -> Result<(), Failure> {
+    edu::raise(machine, 20)?;
+    edu::transfer(machine, 3)?;
+    exact::exchange(machine, Pace::Paced, 8, 20)
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The emulator's command line: `key=value`, separated by blanks.
+//!
+//! | key            | value                                             | default               |
+//! |----------------|---------------------------------------------------|-----------------------|
+//! | `host`         | flavour of the host: `kvm`                        | `kvm`                 |
+//! | `vcpus`        | virtual CPUs of the TD                            | all CPUs              |
+//! | `memory`       | memory of the TD in MiB                           | `128`                 |
+//! | `log`          | `off`, `error`, `warn`, `info`, `debug`, `trace`  | `info`                |
+//! | `trace`        | `1`: report the last events                       | `0`                   |
+//! | `relay_table`  | GPA of the paravisor's relay table                | none                  |
+//! | `relay_stride` | bytes between its blocks                          | `0`                   |
+//! | `devices`      | PCI ids given to the TD                           | `1234:11e8,1af4:1110` |
+//! | `unasked`      | `vector:count`: posted to the first CPU as it halts | none                |
+
+use core::fmt;
+
+/// Most kinds of device.
+const DEVICES: usize = 8;
+
+/// PCI vendor and device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PciId {
+    /// Vendor.
+    pub(crate) vendor: u16,
+    /// Device.
+    pub(crate) device: u16,
+}
+
+/// Interrupts that the host posts without being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unasked {
+    /// The vector.
+    pub(crate) vector: u8,
+    /// How many.
+    pub(crate) count: u64,
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommandLine {
+    /// Virtual CPUs of the TD; `None` for as many as there are CPUs.
+    pub(crate) vcpus: Option<usize>,
+    /// Memory of the TD in bytes.
+    pub(crate) memory: u64,
+    /// What is logged.
+    pub(crate) log: log::LevelFilter,
+    /// Whether the last events are reported.
+    pub(crate) trace: bool,
+    /// GPA of the paravisor's relay table.
+    pub(crate) relay_table: Option<u64>,
+    /// Bytes between its blocks.
+    pub(crate) relay_stride: u64,
+    /// Interrupts that nobody asks for.
+    pub(crate) unasked: Option<Unasked>,
+    devices: [Option<PciId>; DEVICES],
+}
+
+impl Default for CommandLine {
+    fn default() -> Self {
+        let mut devices = [None; DEVICES];
+        devices[0] = Some(PciId { vendor: 0x1234, device: 0x11e8 });
+        devices[1] = Some(PciId { vendor: 0x1af4, device: 0x1110 });
+        Self {
+            vcpus: None,
+            memory: 128 << 20,
+            log: log::LevelFilter::Info,
+            trace: false,
+            relay_table: None,
+            relay_stride: 0,
+            unasked: None,
+            devices,
+        }
+    }
+}
+
+/// Why a command line is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Error<'a> {
+    /// No such key.
+    UnknownKey(&'a str),
+    /// The key does not take this value.
+    BadValue {
+        /// The key.
+        key: &'a str,
+        /// The value given.
+        value: &'a str,
+        /// What it takes.
+        wanted: &'static str,
+    },
+    /// A word without `=`.
+    NotAssigned(&'a str),
+}
+
+impl fmt::Display for Error<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey(key) => write!(f, "command line: unknown key `{key}`"),
+            Self::BadValue { key, value, wanted } => {
+                write!(f, "command line: {key}={value}: wanted {wanted}")
+            }
+            Self::NotAssigned(word) => write!(f, "command line: `{word}` is not key=value"),
+        }
+    }
+}
+
+impl CommandLine {
+    /// Reads a command line.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error<'_>> {
+        let mut parsed = Self::default();
+        for word in text.split_ascii_whitespace() {
+            let (key, value) = word.split_once('=').ok_or(Error::NotAssigned(word))?;
+            parsed.set(key, value)?;
+        }
+        Ok(parsed)
+    }
+
+    /// The kinds of device that the TD gets.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = PciId> {
+        self.devices.iter().copied().flatten()
+    }
+
+    fn set<'a>(&mut self, key: &'a str, value: &'a str) -> Result<(), Error<'a>> {
+        let bad = |wanted| Error::BadValue { key, value, wanted };
+        match key {
+            "host" if value == "kvm" => {}
+            "host" => return Err(bad("`kvm`")),
+            "vcpus" => {
+                let wanted = value.parse().ok().filter(|vcpus| *vcpus != 0);
+                self.vcpus = Some(wanted.ok_or(bad("a number of CPUs"))?);
+            }
+            "memory" => {
+                self.memory = memory(value).ok_or(bad("an even number of MiB, 32 to 2048"))?
+            }
+            "log" => self.log = value.parse().map_err(|_| bad("a log level"))?,
+            "trace" => self.trace = flag(value).ok_or(bad("0 or 1"))?,
+            "relay_table" => {
+                self.relay_table = Some(hex(value).ok_or(bad("a hexadecimal address"))?)
+            }
+            "relay_stride" => {
+                self.relay_stride = value.parse().map_err(|_| bad("a number of bytes"))?
+            }
+            "devices" => self.devices = devices(value).ok_or(bad("up to 8 vendor:device"))?,
+            "unasked" => self.unasked = Some(unasked(value).ok_or(bad("vector:count"))?),
+            _ => return Err(Error::UnknownKey(key)),
+        }
+        Ok(())
+    }
+}
+
+/// The TD's memory ends below the devices, and L1 wants room for itself and for an L2.
+fn memory(value: &str) -> Option<u64> {
+    let mib: u64 = value.parse().ok()?;
+    ((32..=2048).contains(&mib) && mib.is_multiple_of(2)).then_some(mib << 20)
+}
+
+fn flag(value: &str) -> Option<bool> {
+    match value {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    }
+}
+
+fn hex(value: &str) -> Option<u64> {
+    u64::from_str_radix(value.strip_prefix("0x").unwrap_or(value), 16).ok()
+}
+
+fn unasked(value: &str) -> Option<Unasked> {
+    let (vector, count) = value.split_once(':')?;
+    let number = |text: &str| text.parse().ok().or_else(|| hex(text.strip_prefix("0x")?));
+    let vector = u8::try_from(number(vector)?).ok().filter(|vector| *vector >= 31)?;
+    Some(Unasked { vector, count: number(count)? })
+}
+
+fn devices(value: &str) -> Option<[Option<PciId>; DEVICES]> {
+    let mut devices = [None; DEVICES];
+    for (index, id) in value.split(',').filter(|id| !id.is_empty()).enumerate() {
+        let (vendor, device) = id.split_once(':')?;
+        let part = |digits| u16::from_str_radix(digits, 16).ok();
+        *devices.get_mut(index)? = Some(PciId { vendor: part(vendor)?, device: part(device)? });
+    }
+    Some(devices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CommandLine, Error, PciId, Unasked};
+
+    #[test]
+    fn nothing_said_gives_the_defaults() {
+        let parsed = CommandLine::parse("  ").unwrap();
+        assert_eq!(parsed, CommandLine::default());
+        assert_eq!(parsed.devices().count(), 2);
+    }
+
+    #[test]
+    fn every_key_is_understood() {
+        let text = "host=kvm vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
+                    relay_stride=768 devices=8086:100e unasked=0x5f:10";
+        let parsed = CommandLine::parse(text).unwrap();
+        assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
+        assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
+        assert_eq!(parsed.unasked, Some(Unasked { vector: 95, count: 10 }));
+        assert_eq!(parsed.log, log::LevelFilter::Debug);
+        assert!(parsed.devices().eq([PciId { vendor: 0x8086, device: 0x100e }]));
+    }
+
+    #[test]
+    fn no_devices_can_be_asked_for() {
+        assert_eq!(CommandLine::parse("devices=").unwrap().devices().count(), 0);
+    }
+
+    #[test]
+    fn a_mistake_is_named() {
+        assert_eq!(CommandLine::parse("vcpu=2"), Err(Error::UnknownKey("vcpu")));
+        assert_eq!(CommandLine::parse("quiet"), Err(Error::NotAssigned("quiet")));
+        for text in [
+            "vcpus=0",
+            "memory=33",
+            "memory=16",
+            "trace=yes",
+            "devices=1",
+            "host=xen",
+            "unasked=8:1",
+        ] {
+            let error = CommandLine::parse(text).unwrap_err();
+            assert!(matches!(error, Error::BadValue { .. }), "{text}");
+        }
+        let error = CommandLine::parse("trace=yes").unwrap_err();
+        assert_eq!(error.to_string(), "command line: trace=yes: wanted 0 or 1");
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The end of the run: stop the virtual CPUs, print the figures, leave QEMU.
+//!
+//! # Orderings
+//! Relaxed: whoever ends the run waits for the others to leave the TD, which synchronises.
+
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use super::td::Td;
+use crate::{
+    machine::{clock, console, interrupt},
+    observe::{self, report},
+};
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The guest says so.
+    Success,
+    /// The guest says so.
+    Failure,
+    /// The TD cannot go on.
+    Died,
+    /// The emulator cannot do what the TD needs.
+    Unsupported,
+    /// The emulator has a bug.
+    Bug,
+}
+
+impl Verdict {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Died => "died",
+            Self::Unsupported => "unsupported",
+            Self::Bug => "bug",
+        }
+    }
+
+    fn exit_value(self) -> u8 {
+        match self {
+            Self::Success => 0x10,
+            Self::Failure => 0x11,
+            Self::Died => 0x13,
+            Self::Unsupported => 0x14,
+            Self::Bug => 0x15,
+        }
+    }
+}
+
+/// How long the other virtual CPUs get to leave the TD.
+const PATIENCE_NS: u64 = 1_000_000_000;
+
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Ends the run. Only the first call does; other CPUs that come here wait for it.
+pub(crate) fn run(verdict: Verdict, message: fmt::Arguments<'_>) -> ! {
+    if ENDING.swap(true, Relaxed) {
+        park();
+    }
+    if let Some(td) = Td::get() {
+        stop_others(td);
+        td.consoles.iter().for_each(super::console::Console::finish);
+    }
+    if !matches!(verdict, Verdict::Success | Verdict::Failure) {
+        log::error!("{message}");
+    }
+    let sink = &mut console::report;
+    if let Some(td) = Td::get() {
+        observe::print(sink, td.vcpus.len());
+    }
+    let message = alloc::format!("{message}");
+    report::end(sink, verdict.name(), &message, clock::tsc());
+    console::exit(verdict.exit_value())
+}
+
+/// Stays here if the run is ending. To be called where no lock is held.
+pub(crate) fn check() {
+    if ENDING.load(Relaxed) {
+        park();
+    }
+}
+
+fn park() -> ! {
+    loop {
+        interrupt::wait();
+    }
+}
+
+fn stop_others(td: &Td) {
+    let deadline = clock::now_ns() + PATIENCE_NS;
+    for vcpu in td.vcpus.iter().filter(|vcpu| vcpu.index != crate::machine::cpus::current()) {
+        let crossings = vcpu.crossings();
+        vcpu.kick();
+        while vcpu.is_still_inside(crossings) && clock::now_ns() < deadline {
+            core::hint::spin_loop();
+        }
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Devices given to the TD: configuration space by ports, device memory by address.
+//!
+//! The TD sees the devices that the command line names, at their own numbers on bus 0, and nothing
+//! else. Their memory is mapped straight into the shared EPT, except pages with an MSI-X table and
+//! pages that hold memory of other devices too: accesses to those come as TDVMCALLs.
+//!
+//! Spec: [PCI] "Configuration Mechanism".
+
+/// What the machine must offer.
+pub(crate) mod platform;
+
+/// Base address registers.
+pub(crate) mod bars;
+
+/// One interrupt of a device.
+mod entry;
+
+/// MSI capability.
+mod msi;
+
+/// MSI-X capability and table.
+mod msix;
+
+/// One device.
+mod device;
+
+/// The machine's own PCI and the IOMMU behind [`platform::Platform`].
+#[cfg(target_os = "none")]
+pub(crate) mod physical;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(target_os = "none")]
+use alloc::vec::Vec;
+
+use self::{bars::Region, device::Device, platform::Platform};
+use super::command_line::PciId;
+
+/// Port of the address register.
+pub(crate) const ADDRESS: u16 = 0xcf8;
+
+/// First of the four ports of the data register.
+pub(crate) const DATA: u16 = 0xcfc;
+
+const PAGE: u64 = 4096;
+
+/// The devices of the TD.
+#[derive(Debug)]
+pub(crate) struct Pci {
+    devices: Vec<Device>,
+    /// Memory of devices that the TD does not have: first address of each region.
+    foreign: Vec<u64>,
+    address: u32,
+}
+
+impl Pci {
+    /// Looks for the wanted devices on bus 0 and takes them over.
+    pub(crate) fn scan(wanted: &[PciId], platform: &mut impl Platform) -> Self {
+        let mut pci = Self { devices: Vec::new(), foreign: Vec::new(), address: 0 };
+        for devfn in 0..=u8::MAX {
+            let id = platform.config_read(devfn, 0, 4);
+            let [vendor, device] =
+                [id & 0xffff, id >> 16].map(|half| u16::try_from(half).unwrap_or(0));
+            let id = PciId { vendor, device };
+            if wanted.contains(&id) {
+                pci.devices.push(Device::new(devfn, id, platform));
+            } else if vendor != 0xffff {
+                for offset in (bars::FIRST..bars::END).step_by(4) {
+                    pci.foreign.push(u64::from(platform.config_read(devfn, offset, 4) & !0xf));
+                }
+            }
+        }
+        pci
+    }
+
+    /// The devices and their memory.
+    pub(crate) fn devices(
+        &self,
+    ) -> impl Iterator<Item = (u8, PciId, impl Iterator<Item = Region>)> {
+        self.devices.iter().map(|device| (device.devfn, device.id, device.bars.regions()))
+    }
+
+    /// Pages of device memory that the TD accesses directly.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = u64> {
+        self.devices.iter().flat_map(move |device| {
+            let pages = device.bars.regions().flat_map(|region| {
+                let first = region.hpa & !(PAGE - 1);
+                (first..region.hpa + region.size).step_by(4096)
+            });
+            pages.filter(move |page| {
+                let trapped = device.table().is_some_and(|table| table.traps(*page));
+                !trapped && !self.foreign.iter().any(|other| other & !(PAGE - 1) == *page)
+            })
+        })
+    }
+
+    /// Reads 1, 2 or 4 bytes from one of the ports.
+    pub(crate) fn port_read(&mut self, port: u16, size: u8, platform: &mut impl Platform) -> u32 {
+        if port == ADDRESS && size == 4 {
+            return self.address;
+        }
+        match self.selected(port, size) {
+            Some((offset, device)) => device.read(offset, size, platform),
+            None => u32::MAX,
+        }
+    }
+
+    /// Writes 1, 2 or 4 bytes to one of the ports.
+    pub(crate) fn port_write(
+        &mut self,
+        port: u16,
+        size: u8,
+        value: u32,
+        platform: &mut impl Platform,
+    ) {
+        if port == ADDRESS && size == 4 {
+            self.address = value;
+        } else if let Some((offset, device)) = self.selected(port, size) {
+            device.write(offset, size, value, platform);
+        }
+    }
+
+    /// Reads device memory that is not mapped; `None` if no device has it.
+    pub(crate) fn memory_read(
+        &self,
+        gpa: u64,
+        size: u8,
+        platform: &mut impl Platform,
+    ) -> Option<u64> {
+        let device = self.devices.iter().find(|device| has_memory(device, gpa, size))?;
+        match device.table().filter(|table| table.covers(gpa)) {
+            Some(table) => Some(table.read(gpa, size)),
+            None => Some(platform.memory_read(gpa, size)),
+        }
+    }
+
+    /// Writes device memory that is not mapped; `None` if no device has it.
+    pub(crate) fn memory_write(
+        &mut self,
+        gpa: u64,
+        size: u8,
+        value: u64,
+        platform: &mut impl Platform,
+    ) -> Option<()> {
+        let device = self.devices.iter_mut().find(|device| has_memory(device, gpa, size))?;
+        match device.table_mut().filter(|table| table.covers(gpa)) {
+            Some(table) => table.write(gpa, size, value, platform),
+            None => platform.memory_write(gpa, size, value),
+        }
+        Some(())
+    }
+
+    /// The device and offset that an access to the data ports means.
+    fn selected(&mut self, port: u16, size: u8) -> Option<(u8, &mut Device)> {
+        const ENABLE: u32 = 1 << 31;
+        let byte = u8::try_from(port.checked_sub(DATA)?).ok().filter(|byte| byte + size <= 4)?;
+        let [register, devfn, bus, _] = self.address.to_le_bytes();
+        if self.address & ENABLE == 0 || bus != 0 {
+            return None;
+        }
+        let device = self.devices.iter_mut().find(|device| device.devfn == devfn)?;
+        Some(((register & !3) + byte, device))
+    }
+}
+
+fn has_memory(device: &Device, gpa: u64, size: u8) -> bool {
+    let end = gpa.saturating_add(u64::from(size));
+    device.bars.regions().any(|region| region.hpa <= gpa && end <= region.hpa + region.size)
+}

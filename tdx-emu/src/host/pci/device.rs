@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One device given to the TD: its configuration space as the TD sees it.
+//!
+//! What is not named here reads as the device has it and ignores writes: the TD cannot reach power
+//! management, slot control or anything else that would concern the machine. There are no ports, no
+//! expansion ROM and no interrupt pin.
+//!
+//! Spec: [PCI] "Configuration Space Organization".
+
+use super::{
+    bars::{self, Bars},
+    msi::{self, Msi},
+    msix::{self, Table},
+    platform::Platform,
+};
+use crate::{host::command_line::PciId, observe::Source};
+
+const COMMAND: u8 = 0x04;
+const STATUS: u8 = 0x06;
+const HAS_CAPABILITIES: u32 = 1 << 4;
+const CAPABILITIES: u8 = 0x34;
+const ROM: u8 = 0x30;
+const INTERRUPT: u8 = 0x3c;
+
+/// Bits of the command register that the TD may set: memory decode, bus mastering.
+const COMMAND_WRITABLE: u8 = 0b110;
+
+/// There is no interrupt pin, so the device must not raise it.
+const INTX_DISABLE: u32 = 1 << 10;
+
+/// A device of the TD.
+#[derive(Debug)]
+pub(crate) struct Device {
+    /// Device number in bits 7:3, function in bits 2:0.
+    pub(crate) devfn: u8,
+    /// Vendor and device.
+    pub(crate) id: PciId,
+    /// Base address registers.
+    pub(crate) bars: Bars,
+    msi: Option<Msi>,
+    msix: Option<Table>,
+}
+
+impl Device {
+    /// Takes a device over from the machine.
+    pub(crate) fn new(devfn: u8, id: PciId, platform: &mut impl Platform) -> Self {
+        let command = platform.config_read(devfn, COMMAND, 2) | INTX_DISABLE;
+        platform.config_write(devfn, COMMAND, 2, command);
+        let bars = Bars::new(devfn, platform);
+        let source = Source { vendor: id.vendor, device: id.device, devfn, entry: 0 };
+        let mut device = Self { devfn, id, bars, msi: None, msix: None };
+        device.take_interrupts(source, platform);
+        device
+    }
+
+    /// Reads 1, 2 or 4 bytes that do not cross a double word.
+    pub(crate) fn read(&self, offset: u8, size: u8, platform: &mut impl Platform) -> u32 {
+        let dword = self.dword(offset & !3, platform) >> (8 * (offset & 3));
+        if size >= 4 { dword } else { dword & ((1 << (8 * size)) - 1) }
+    }
+
+    /// Writes 1, 2 or 4 bytes that do not cross a double word.
+    pub(crate) fn write(&mut self, offset: u8, size: u8, value: u32, platform: &mut impl Platform) {
+        if (bars::FIRST..bars::END).contains(&offset) {
+            if size == 4 {
+                self.bars.write(offset, value);
+            }
+            return;
+        }
+        let mut msi_changed = false;
+        for (offset, byte) in (offset..offset.saturating_add(size)).zip(value.to_le_bytes()) {
+            msi_changed |= self.write_byte(offset, byte, platform);
+        }
+        if let Some(msi) = self.msi.as_mut().filter(|_| msi_changed) {
+            msi.apply(platform);
+        }
+    }
+
+    /// The MSI-X table, if there is one.
+    pub(crate) fn table(&self) -> Option<&Table> {
+        self.msix.as_ref()
+    }
+
+    /// The MSI-X table, to be written.
+    pub(crate) fn table_mut(&mut self) -> Option<&mut Table> {
+        self.msix.as_mut()
+    }
+
+    /// Writes one byte; tells whether it belongs to the MSI capability.
+    fn write_byte(&mut self, offset: u8, byte: u8, platform: &mut impl Platform) -> bool {
+        if offset == COMMAND {
+            let command = u32::from(byte & COMMAND_WRITABLE) | INTX_DISABLE;
+            platform.config_write(self.devfn, COMMAND, 2, command);
+        }
+        if self.msix.as_ref().is_some_and(|table| offset == table.start + msix::CONTROL + 1) {
+            platform.config_write(self.devfn, offset, 1, u32::from(byte & msix::WRITABLE));
+        }
+        let Some(msi) = &mut self.msi else { return false };
+        if msi.is_mask(offset) {
+            platform.config_write(self.devfn, offset, 1, u32::from(byte));
+        }
+        let covered = msi.covers(offset);
+        if covered {
+            msi.write(offset, byte);
+        }
+        covered
+    }
+
+    fn dword(&self, offset: u8, platform: &mut impl Platform) -> u32 {
+        if (bars::FIRST..bars::END).contains(&offset) {
+            return self.bars.read(offset);
+        }
+        let physical = platform.config_read(self.devfn, offset, 4);
+        match offset {
+            ROM => 0,
+            // Line and pin; the upper half are latencies.
+            INTERRUPT => physical & 0xffff_0000,
+            COMMAND => physical & !INTX_DISABLE,
+            _ => self.with_msi(offset, physical),
+        }
+    }
+
+    /// Replaces the bytes that belong to the MSI capability.
+    fn with_msi(&self, offset: u8, physical: u32) -> u32 {
+        let Some(msi) = &self.msi else { return physical };
+        let mut bytes = physical.to_le_bytes();
+        for (offset, byte) in (offset..=offset + 3).zip(&mut bytes) {
+            if msi.covers(offset) {
+                *byte = msi.read(offset);
+            }
+        }
+        u32::from_le_bytes(bytes)
+    }
+
+    /// Finds the MSI and MSI-X capabilities and switches both off.
+    fn take_interrupts(&mut self, source: Source, platform: &mut impl Platform) {
+        let byte = |platform: &mut _, offset| {
+            let [byte, ..] = Platform::config_read(platform, self.devfn, offset, 1).to_le_bytes();
+            byte
+        };
+        if platform.config_read(self.devfn, STATUS, 2) & HAS_CAPABILITIES == 0 {
+            return;
+        }
+        let mut start = byte(platform, CAPABILITIES) & !3;
+        // A list cannot be longer than the space it lies in; a loop in it would be.
+        for _ in 0..48 {
+            if start < 0x40 {
+                break;
+            }
+            match byte(platform, start) {
+                msi::ID => self.msi = Some(Msi::new(self.devfn, start, source, platform)),
+                msix::ID => {
+                    self.msix = msix::take_over(self.devfn, start, &self.bars, source, platform);
+                }
+                _ => {}
+            }
+            start = byte(platform, start + 1) & !3;
+        }
+    }
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The TD's view of a machine with an edu device, an ivshmem device and a disk controller.
+
+use std::collections::HashMap;
+
+use super::{
+    ADDRESS, DATA, Pci,
+    platform::{PhysicalMessage, Platform, Target},
+};
+use crate::{host::command_line::PciId, observe::Source};
+
+const EDU: u8 = 2 << 3;
+const BELL: u8 = 3 << 3;
+const DISK: u8 = 31 << 3;
+const EDU_MEMORY: u64 = 0xfea0_0000;
+const BELL_REGISTERS: u64 = 0xfebd_1000;
+const BELL_TABLE: u64 = 0xfebd_0000;
+
+#[derive(Default)]
+struct Fake {
+    config: HashMap<u8, [u8; 256]>,
+    /// Size masks of base address registers.
+    masks: HashMap<(u8, u8), u32>,
+    memory: HashMap<u64, u64>,
+    vectors: u8,
+    routes: Vec<(u8, Target)>,
+}
+
+impl Fake {
+    fn machine() -> Self {
+        let mut fake = Self { vectors: 0x30, ..Self::default() };
+        fake.device(EDU, 0x11e8_1234, 0x40);
+        fake.bar(EDU, 0x10, 0xfea0_0000, 0xfff0_0000);
+        fake.set(EDU, 0x40, &[5, 0, 0x80, 0]); // MSI, 64 bits
+        fake.device(BELL, 0x1110_1af4, 0x40);
+        fake.bar(BELL, 0x10, 0xfebd_1000, 0xffff_ff00);
+        fake.bar(BELL, 0x14, 0xfebd_0000, 0xffff_f000);
+        fake.bar(BELL, 0x18, 0xfe80_000c, 0xfff0_000c);
+        fake.bar(BELL, 0x1c, 0, 0xffff_ffff);
+        fake.set(BELL, 0x40, &[0x11, 0, 47, 0, 1, 0, 0, 0, 1, 8, 0, 0]); // MSI-X, 48 entries in BAR 1
+        fake.device(DISK, 0x2922_8086, 0);
+        fake.bar(DISK, 0x24, 0xfebd_2000, 0xffff_f000);
+        fake
+    }
+
+    fn device(&mut self, devfn: u8, id: u32, capabilities: u8) {
+        self.config.insert(devfn, [0; 256]);
+        self.set(devfn, 0, &id.to_le_bytes());
+        self.set(devfn, 4, &[7, 0, if capabilities != 0 { 0x10 } else { 0 }, 0]);
+        self.set(devfn, 0x34, &[capabilities]);
+        self.set(devfn, 0x3c, &[11, 1]);
+    }
+
+    fn bar(&mut self, devfn: u8, offset: u8, value: u32, mask: u32) {
+        self.set(devfn, offset, &value.to_le_bytes());
+        self.masks.insert((devfn, offset), mask);
+    }
+
+    fn set(&mut self, devfn: u8, offset: u8, bytes: &[u8]) {
+        let at = usize::from(offset);
+        self.config.get_mut(&devfn).unwrap()[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+impl Platform for Fake {
+    fn config_read(&mut self, devfn: u8, offset: u8, size: u8) -> u32 {
+        let Some(space) = self.config.get(&devfn) else { return u32::MAX };
+        (0..size).rev().fold(0, |value, byte| {
+            value << 8 | u32::from(space[usize::from(offset) + usize::from(byte)])
+        })
+    }
+
+    fn config_write(&mut self, devfn: u8, offset: u8, size: u8, value: u32) {
+        let in_bars = (0x10..0x28).contains(&offset);
+        let mask = self.masks.get(&(devfn, offset)).copied().unwrap_or(0);
+        let value = if in_bars { value & mask | mask & 0xf } else { value };
+        let bytes = value.to_le_bytes();
+        self.set(devfn, offset, &bytes[..usize::from(size)]);
+    }
+
+    fn memory_read(&mut self, hpa: u64, _size: u8) -> u64 {
+        self.memory.get(&hpa).copied().unwrap_or(0)
+    }
+
+    fn memory_write(&mut self, hpa: u64, _size: u8, value: u64) {
+        self.memory.insert(hpa, value);
+    }
+
+    fn allocate_vector(&mut self, _source: Source) -> Option<u8> {
+        self.vectors += 1;
+        (self.vectors < 0xf0).then_some(self.vectors - 1)
+    }
+
+    fn route(&mut self, vector: u8, target: Target) -> Option<PhysicalMessage> {
+        if target.cpu >= 2 {
+            return None;
+        }
+        self.routes.push((vector, target));
+        let address = 0xfee0_0000 | u32::try_from(target.cpu).unwrap() << 12;
+        Some(PhysicalMessage { address, data: u32::from(vector) })
+    }
+}
+
+struct Td {
+    machine: Fake,
+    pci: Pci,
+}
+
+impl Td {
+    fn new() -> Self {
+        let wanted = [(0x1234, 0x11e8), (0x1af4, 0x1110)];
+        let wanted = wanted.map(|(vendor, device)| PciId { vendor, device });
+        let mut machine = Fake::machine();
+        let pci = Pci::scan(&wanted, &mut machine);
+        Self { machine, pci }
+    }
+
+    fn read(&mut self, devfn: u8, offset: u8, size: u8) -> u32 {
+        let port = self.select(devfn, offset);
+        self.pci.port_read(port, size, &mut self.machine)
+    }
+
+    fn write(&mut self, devfn: u8, offset: u8, size: u8, value: u32) {
+        let port = self.select(devfn, offset);
+        self.pci.port_write(port, size, value, &mut self.machine);
+    }
+
+    fn select(&mut self, devfn: u8, offset: u8) -> u16 {
+        let address = 1 << 31 | u32::from(devfn) << 8 | u32::from(offset & !3);
+        self.pci.port_write(ADDRESS, 4, address, &mut self.machine);
+        DATA + u16::from(offset & 3)
+    }
+
+    fn table_write(&mut self, entry: u64, field: u64, value: u64) {
+        let gpa = BELL_TABLE + entry * 16 + field;
+        self.pci.memory_write(gpa, 4, value, &mut self.machine).unwrap();
+    }
+}
+
+#[test]
+fn only_the_wanted_devices_exist() {
+    let mut td = Td::new();
+    assert_eq!(td.read(EDU, 0, 4), 0x11e8_1234);
+    assert_eq!(td.read(BELL, 2, 2), 0x1110);
+    assert_eq!(td.read(DISK, 0, 4), u32::MAX);
+    td.write(DISK, 4, 2, 0);
+    assert_eq!(td.machine.config[&DISK][4], 7);
+    assert_eq!(td.pci.devices().count(), 2);
+}
+
+#[test]
+fn memory_can_be_sized_but_not_moved() {
+    let mut td = Td::new();
+    td.write(EDU, 0x10, 4, u32::MAX);
+    assert_eq!(td.read(EDU, 0x10, 4), 0xfff0_0000);
+    td.write(EDU, 0x10, 4, 0xfea0_0000);
+    assert_eq!(td.read(EDU, 0x10, 4), 0xfea0_0000);
+    td.write(EDU, 0x10, 4, 0x1000_0000);
+    assert_eq!(td.read(EDU, 0x10, 4), 0xfea0_0000);
+    assert_eq!(td.machine.config_read(EDU, 0x10, 4), 0xfea0_0000);
+}
+
+#[test]
+fn a_wide_register_is_one_region() {
+    let td = Td::new();
+    let (_, _, regions) = td.pci.devices().nth(1).unwrap();
+    let regions: Vec<_> = regions.map(|region| (region.bar, region.hpa, region.size)).collect();
+    assert_eq!(
+        regions,
+        [(0, BELL_REGISTERS, 0x100), (1, BELL_TABLE, 0x1000), (2, 0xfe80_0000, 0x10_0000)]
+    );
+}
+
+#[test]
+fn table_pages_are_trapped_and_the_rest_is_mapped() {
+    let td = Td::new();
+    let pages: Vec<_> = td.pci.pages().collect();
+    assert!(pages.contains(&EDU_MEMORY) && pages.contains(&BELL_REGISTERS));
+    assert!(!pages.contains(&BELL_TABLE));
+    assert_eq!(pages.len(), 256 + 1 + 256);
+}
+
+#[test]
+fn a_page_shared_with_a_foreign_device_is_not_mapped() {
+    let mut machine = Fake::machine();
+    machine.bar(DISK, 0x24, 0xfebd_1800, 0xffff_f800);
+    let bell = [PciId { vendor: 0x1af4, device: 0x1110 }];
+    let pci = Pci::scan(&bell, &mut machine);
+    assert!(!pci.pages().any(|page| page == BELL_REGISTERS));
+    machine.memory.insert(BELL_REGISTERS + 8, 77);
+    assert_eq!(pci.memory_read(BELL_REGISTERS + 8, 4, &mut machine), Some(77));
+    assert_eq!(pci.memory_read(BELL_REGISTERS + 0x100, 4, &mut machine), None);
+}
+
+#[test]
+fn the_host_s_message_takes_the_place_of_the_td_s_in_msi() {
+    let mut td = Td::new();
+    td.write(EDU, 0x44, 4, 0xfee0_1000);
+    td.write(EDU, 0x48, 4, 0);
+    td.write(EDU, 0x4c, 2, 0x41);
+    assert!(td.machine.routes.is_empty());
+    td.write(EDU, 0x42, 2, 1);
+    assert_eq!(td.machine.routes, [(0x30, Target { cpu: 1, vector: 0x41 })]);
+    assert_eq!(td.machine.config_read(EDU, 0x42, 2), 1);
+    assert_eq!(td.machine.config_read(EDU, 0x4c, 2), 0x30);
+    assert_eq!((td.read(EDU, 0x4c, 2), td.read(EDU, 0x44, 4)), (0x41, 0xfee0_1000));
+    assert_eq!(td.read(EDU, 0x40, 4), 0x0081_0005);
+    td.write(EDU, 0x42, 2, 0);
+    assert_eq!(td.machine.config_read(EDU, 0x42, 2), 0);
+}
+
+#[test]
+fn moving_an_msi_keeps_its_physical_vector() {
+    let mut td = Td::new();
+    for (offset, value) in [(0x44, 0xfee0_0000), (0x4c, 0x40), (0x40, 1 << 16)] {
+        td.write(EDU, offset, 4, value);
+    }
+    td.write(EDU, 0x44, 4, 0xfee0_1000);
+    let vectors: Vec<_> =
+        td.machine.routes.iter().map(|(vector, target)| (*vector, target.cpu)).collect();
+    assert_eq!(vectors, [(0x30, 0), (0x30, 1)]);
+    assert_eq!(td.machine.config_read(EDU, 0x44, 4), 0xfee0_1000);
+}
+
+#[test]
+fn an_msix_entry_is_live_only_while_unmasked() {
+    let mut td = Td::new();
+    td.table_write(3, 0, 0xfee0_0000);
+    td.table_write(3, 8, 0x45);
+    assert!(td.machine.routes.is_empty());
+    td.table_write(3, 12, 0);
+    assert_eq!(td.machine.routes, [(0x30, Target { cpu: 0, vector: 0x45 })]);
+    let at = BELL_TABLE + 3 * 16;
+    assert_eq!([0, 8, 12].map(|field| td.machine.memory[&(at + field)]), [0xfee0_0000, 0x30, 0]);
+    assert_eq!(td.pci.memory_read(at + 8, 4, &mut td.machine), Some(0x45));
+    td.table_write(3, 12, 1);
+    assert_eq!(td.machine.memory[&(at + 12)], 1);
+    assert_eq!(td.pci.memory_read(at + 8, 8, &mut td.machine), Some(0x1_0000_0045));
+}
+
+#[test]
+fn an_entry_that_cannot_be_posted_stays_masked() {
+    let mut td = Td::new();
+    td.table_write(0, 0, 0xfee0_7000);
+    td.table_write(0, 8, 0x45);
+    td.table_write(0, 12, 0);
+    assert!(td.machine.routes.is_empty());
+    assert_eq!(td.machine.memory[&(BELL_TABLE + 12)], 1);
+}
+
+#[test]
+fn msix_enable_and_function_mask_reach_the_device() {
+    let mut td = Td::new();
+    td.write(BELL, 0x42, 2, 0xc000);
+    assert_eq!(td.machine.config[&BELL][0x43], 0xc0);
+    assert_eq!(td.read(BELL, 0x42, 2), 0xc02f);
+}
+
+#[test]
+fn the_rest_of_configuration_space_is_read_only() {
+    let mut td = Td::new();
+    td.write(EDU, 0x04, 2, 0xffff);
+    assert_eq!(td.machine.config_read(EDU, 4, 2), 0x406);
+    assert_eq!(td.read(EDU, 4, 2), 6);
+    assert_eq!((td.read(EDU, 0x30, 4), td.read(EDU, 0x3c, 2)), (0, 0));
+    td.write(EDU, 0x80, 4, 0xffff_ffff);
+    assert_eq!(td.read(EDU, 0x80, 4), 0);
+    assert_eq!(td.read(EDU, 0x43, 2), u32::MAX); // crosses a double word
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The TD as the host knows it. There is one.
+
+use alloc::vec::Vec;
+
+use spin::{Mutex, Once};
+
+use super::{
+    console::Console,
+    hostile::UnaskedInterrupts,
+    pci::{Pci, physical::Machine},
+    private_memory::PrivateMemory,
+    quote::Quoting,
+    shared_ept::SharedEpt,
+    shared_memory::Frames,
+    vcpu::Vcpu,
+};
+use crate::machine::cpus;
+
+/// The bit of a guest-physical address that makes it shared.
+pub(crate) const SHARED_BIT: u64 = 1 << 47;
+
+/// Bytes in a page.
+pub(crate) const PAGE: u64 = 4096;
+
+/// Bytes in a large page.
+pub(crate) const LARGE_PAGE: u64 = 2 << 20;
+
+/// The TD.
+#[derive(Debug)]
+pub(crate) struct Td {
+    /// The page that names it to the module.
+    pub(crate) tdr: u64,
+    /// Time-stamp counter of the machine when the TD's was zero.
+    pub(crate) tsc_origin: u64,
+    /// Its virtual CPUs.
+    pub(crate) vcpus: Vec<Vcpu>,
+    /// Its private memory.
+    pub(crate) private: PrivateMemory,
+    /// Its shared memory and device memory.
+    pub(crate) shared: Mutex<SharedEpt<Frames>>,
+    /// Its devices.
+    pub(crate) pci: Mutex<(Pci, Machine)>,
+    /// Its consoles.
+    pub(crate) consoles: [Console; 2],
+    /// Quotes it waits for.
+    pub(crate) quoting: Quoting,
+    /// Interrupts that it did not ask for.
+    pub(crate) unasked: UnaskedInterrupts,
+}
+
+static TD: Once<Td> = Once::new();
+
+impl Td {
+    /// Makes the TD known to all CPUs.
+    pub(crate) fn publish(self) -> &'static Self {
+        TD.call_once(|| self)
+    }
+
+    /// The TD, once it is built.
+    pub(crate) fn get() -> Option<&'static Self> {
+        TD.get()
+    }
+
+    /// The virtual CPU that runs on this CPU.
+    pub(crate) fn current_vcpu(&self) -> Option<&Vcpu> {
+        self.vcpus.get(cpus::current())
+    }
+
+    /// Makes every other virtual CPU leave the TD once, so that none uses a translation that was
+    /// changed before.
+    pub(crate) fn flush_translations(&self) {
+        for vcpu in self.vcpus.iter().filter(|vcpu| vcpu.index != cpus::current()) {
+            let crossings = vcpu.crossings();
+            vcpu.kick();
+            while vcpu.is_still_inside(crossings) {
+                core::hint::spin_loop();
+            }
+        }
+    }
+}

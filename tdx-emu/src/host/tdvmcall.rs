@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the TD asks of the host, with KVM's checks and answers.
+//!
+//! | R11     | sub-function              | answer                                          |
+//! |---------|---------------------------|-------------------------------------------------|
+//! | 10      | Instruction.CPUID         | signature of KVM, topology; zeros else          |
+//! | 12      | Instruction.HLT           | waits for an interrupt                          |
+//! | 30      | Instruction.IO            | consoles, PCI, end of the run                   |
+//! | 31, 32  | Instruction.RDMSR, WRMSR  | local APIC, timer                               |
+//! | 48      | #VE.RequestMMIO           | device memory that is not mapped                |
+//! | 0x10000 | GetTdVmCallInfo           | quotes and their notification exist             |
+//! | 0x10001 | MapGPA                    | makes pages shared or private                   |
+//! | 0x10002 | GetQuote                  | an answer that is marked as no quote            |
+//! | 0x10003 | ReportFatalError          | ends the run                                    |
+//! | 0x10004 | SetupEventNotifyInterrupt | vector for finished quotes                      |
+//!
+//! Spec: [GHCI] "TDG.VP.VMCALL Interface".
+
+mod cpuid;
+mod get_quote;
+mod get_td_vm_call_info;
+mod hlt;
+mod io;
+mod map_gpa;
+mod mmio;
+mod rdmsr_wrmsr;
+mod report_fatal_error;
+mod setup_event_notify_interrupt;
+
+use tdcall::{
+    Registers,
+    tdvmcall::{SubFunction, VmcallStatus},
+};
+
+use super::{td::Td, vcpu::Vcpu};
+
+/// What KVM says to a hypercall that it does not have.
+const KVM_ENOSYS: u64 = (-1000_i64).cast_unsigned();
+
+/// Answers the TDVMCALL in `registers`, which go back to the TD.
+pub(crate) fn answer(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Registers) {
+    let sub_function = SubFunction(registers.r11);
+    if registers.r10 != 0 {
+        log::warn!("tdvmcall: unsupported hypercall: cpu={} r10={:#x}", vcpu.index, registers.r10);
+        registers.r10 = KVM_ENOSYS;
+        return;
+    }
+    let status = match sub_function {
+        SubFunction::INSTRUCTION_CPUID => cpuid::answer(td, vcpu, registers),
+        SubFunction::INSTRUCTION_HLT => hlt::answer(td, vcpu, registers),
+        SubFunction::INSTRUCTION_IO => io::answer(td, registers),
+        SubFunction::INSTRUCTION_RDMSR => rdmsr_wrmsr::read(vcpu, registers),
+        SubFunction::INSTRUCTION_WRMSR => rdmsr_wrmsr::write(td, vcpu, registers),
+        SubFunction::REQUEST_MMIO => mmio::answer(td, registers),
+        SubFunction::GET_TD_VM_CALL_INFO => get_td_vm_call_info::answer(registers),
+        SubFunction::MAP_GPA => map_gpa::answer(td, registers),
+        SubFunction::GET_QUOTE => get_quote::answer(td, registers),
+        SubFunction::REPORT_FATAL_ERROR => report_fatal_error::answer(vcpu, registers),
+        SubFunction::SETUP_EVENT_NOTIFY_INTERRUPT => {
+            setup_event_notify_interrupt::answer(td, vcpu, registers)
+        }
+        _ => {
+            log::warn!("tdvmcall: unsupported: cpu={} leaf={:#x}", vcpu.index, sub_function.0);
+            VmcallStatus::SUBFUNC_UNSUPPORTED
+        }
+    };
+    registers.r10 = status.0;
+}

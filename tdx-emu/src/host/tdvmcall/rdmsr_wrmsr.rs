@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `Instruction.RDMSR` and `Instruction.WRMSR`: R12 = register, R13 = value to write; R11 = value
+//! read. Registers that the host does not have are refused.
+//!
+//! Spec: [GHCI] "TDG.VP.VMCALL<Instruction.RDMSR>", "TDG.VP.VMCALL<Instruction.WRMSR>".
+
+use tdcall::{Registers, tdvmcall::VmcallStatus};
+
+use crate::{
+    host::{apic::Effect, td::Td, vcpu::Vcpu},
+    machine::clock,
+};
+
+/// Registers that read as a constant and ignore writes of it: microcode version, MTRR and machine
+/// check capabilities, platform id.
+const CONSTANT: [(u32, u64); 4] = [(0x8b, 1 << 32), (0xfe, 0), (0x179, 0), (0x17, 0)];
+
+pub(super) fn read(vcpu: &Vcpu, registers: &mut Registers) -> VmcallStatus {
+    let value = u32::try_from(registers.r12).ok().and_then(|msr| {
+        let constant = CONSTANT.iter().find(|(constant, _)| *constant == msr);
+        let apic = || vcpu.apic.lock().read(msr, vcpu.timer.remaining());
+        constant.map(|(_, value)| *value).or_else(apic)
+    });
+    let Some(value) = value else { return refuse(vcpu, "rdmsr", registers) };
+    registers.r11 = value;
+    VmcallStatus::SUCCESS
+}
+
+pub(super) fn write(td: &Td, vcpu: &Vcpu, registers: &Registers) -> VmcallStatus {
+    let effect = u32::try_from(registers.r12).ok().and_then(|msr| {
+        let constant = CONSTANT.iter().any(|(constant, _)| *constant == msr);
+        let apic = || vcpu.apic.lock().write(msr, registers.r13);
+        if constant { Some(Effect::None) } else { apic() }
+    });
+    let Some(effect) = effect else { return refuse(vcpu, "wrmsr", registers) };
+    match effect {
+        Effect::None => {}
+        Effect::Interrupt { targets, vector } => {
+            for target in td.vcpus.iter().filter(|target| targets >> target.index & 1 != 0) {
+                target.post(vector);
+            }
+        }
+        Effect::Deadline(0) | Effect::CountDown(0) => vcpu.timer.set_apic(None),
+        Effect::Deadline(tsc) => vcpu.timer.set_apic(Some(when(td.tsc_origin.wrapping_add(tsc)))),
+        Effect::CountDown(ns) => vcpu.timer.set_apic(Some(clock::now_ns() + ns)),
+    }
+    VmcallStatus::SUCCESS
+}
+
+/// The time at which the machine's time-stamp counter has a value.
+fn when(tsc: u64) -> u64 {
+    let now = clock::tsc();
+    let ticks = tsc.saturating_sub(now);
+    let ns = u128::from(ticks) * 1000 / u128::from(clock::mhz());
+    clock::now_ns().saturating_add(u64::try_from(ns).unwrap_or(u64::MAX))
+}
+
+fn refuse(vcpu: &Vcpu, what: &str, registers: &Registers) -> VmcallStatus {
+    let (cpu, msr, value) = (vcpu.index, registers.r12, registers.r13);
+    log::warn!("{what}: refused: cpu={cpu} msr={msr:#x} value={value:#x}");
+    VmcallStatus::INVALID_OPERAND
+}

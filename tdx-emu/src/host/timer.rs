@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a virtual CPU waits for: the end of its APIC timer, or of something that the host does for
+//! it. Both are the host's deadline on the physical CPU, whichever comes first.
+//!
+//! # Orderings
+//! Relaxed: only the CPU itself and its interrupt handler use a timer.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::machine::{clock, deadlines};
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+/// Deadlines in nanoseconds.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    apic: AtomicU64,
+    host: AtomicU64,
+}
+
+/// Which deadlines the physical timer met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// The APIC timer's.
+    pub(crate) apic: bool,
+    /// The host's own.
+    pub(crate) host: bool,
+}
+
+impl Timer {
+    /// A timer without deadlines.
+    pub(crate) const fn new() -> Self {
+        Self { apic: AtomicU64::new(NEVER), host: AtomicU64::new(NEVER) }
+    }
+
+    /// Sets the end of the APIC timer.
+    pub(crate) fn set_apic(&self, deadline_ns: Option<u64>) {
+        self.apic.store(deadline_ns.unwrap_or(NEVER), Relaxed);
+        self.arm();
+    }
+
+    /// Sets when the host wants to be woken.
+    pub(crate) fn set_host(&self, deadline_ns: u64) {
+        self.host.store(deadline_ns, Relaxed);
+        self.arm();
+    }
+
+    /// Nanoseconds until the end of the APIC timer.
+    pub(crate) fn remaining(&self) -> u64 {
+        match self.apic.load(Relaxed) {
+            NEVER => 0,
+            deadline => deadline.saturating_sub(clock::now_ns()),
+        }
+    }
+
+    /// The physical timer ended: forgets the deadlines that were met and arms it for what is left.
+    /// None is met when it ended early, or for L2's deadline, which the module watches.
+    pub(crate) fn ended(&self) -> Ended {
+        let now = clock::now_ns();
+        let met = |deadline: &AtomicU64| {
+            let met = deadline.load(Relaxed) <= now;
+            if met {
+                deadline.store(NEVER, Relaxed);
+            }
+            met
+        };
+        let ended = Ended { apic: met(&self.apic), host: met(&self.host) };
+        self.arm();
+        ended
+    }
+
+    fn arm(&self) {
+        let first = self.apic.load(Relaxed).min(self.host.load(Relaxed));
+        deadlines::set_host((first != NEVER).then_some(first));
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The IOMMU that QEMU lacks: interrupt remapping with posting.
+//!
+//! QEMU's `intel-iommu` posts no interrupts, so each device interrupts L0 with a vector of its own,
+//! and L0 does at once what the hardware would do: it looks the vector up in a table, sets the TD's
+//! vector in the virtual CPU's posted-interrupt descriptor, and notifies the CPU that runs it. The
+//! host has no part in it.
+//!
+//! Remapping of DMA is not here yet; its place is beside [`remapping`]: a device's requests reach
+//! what the host says, which is the shared memory of the TD and nothing else. Until then a device
+//! with bus mastering enabled addresses the machine's memory.
+//!
+//! Spec: [VT-D] "Interrupt Remapping", "Interrupt Posting".
+
+/// Which vector of which virtual CPU a physical vector stands for.
+pub(crate) mod remapping;
+
+/// Setting a vector in a descriptor.
+pub(crate) mod posting;
+
+/// Devices' interrupts and notifications, as they arrive.
+#[cfg(target_os = "none")]
+mod arrival;
+
+#[cfg(target_os = "none")]
+pub(crate) use self::arrival::{NOTIFICATION_VECTOR, deliver, enable, remap, source};

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What happens when a device interrupts L0, and how a posted interrupt is notified.
+//!
+//! A handler runs in an interrupt window of the CPU that it arrives at, which normally is the one
+//! that runs the virtual CPU. It takes no lock.
+#![expect(unsafe_code, reason = "descriptors are named by physical address")]
+
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+use tdcall::PostedInterruptDescriptor;
+
+use super::{
+    posting::{self, Notification},
+    remapping::{Entry, FIRST_VECTOR, LAST_VECTOR, Table},
+};
+use crate::{
+    machine::{cpus, interrupt, lapic, memory},
+    module,
+    observe::{self, Source},
+};
+
+/// Notification vector of every virtual CPU.
+pub(crate) const NOTIFICATION_VECTOR: u8 = 0xf2;
+
+static TABLE: Table = Table::new();
+static NEXT_VECTOR: AtomicU8 = AtomicU8::new(FIRST_VECTOR);
+
+/// Starts to take interrupts of devices and notifications.
+pub(crate) fn enable() {
+    for vector in FIRST_VECTOR..=LAST_VECTOR {
+        interrupt::set_handler(vector, device_interrupt);
+    }
+    interrupt::set_handler(NOTIFICATION_VECTOR, |_| module::note_notification(cpus::current()));
+}
+
+/// Gives a source of interrupts its physical vector, for the rest of the run.
+pub(crate) fn source(source: Source) -> Option<u8> {
+    let next = |vector| (vector <= LAST_VECTOR).then_some(vector + 1);
+    let vector = NEXT_VECTOR.fetch_update(Relaxed, Relaxed, next).ok()?;
+    observe::source(vector, source);
+    Some(vector)
+}
+
+/// Routes a physical vector, or routes it anew.
+pub(crate) fn remap(physical: u8, entry: Entry) {
+    TABLE.set(physical, entry);
+}
+
+/// Posts an interrupt that the host itself raises.
+pub(crate) fn deliver(descriptor: &PostedInterruptDescriptor, cpu: usize, vector: u8) {
+    observe::posted(cpu, vector, posting::request(descriptor, vector));
+    notify(posting::outstand(descriptor));
+}
+
+fn device_interrupt(physical: u8) {
+    let Some(entry) = TABLE.get(physical) else {
+        log::warn!("iommu: blocked message: vector={physical:#x}");
+        return;
+    };
+    let descriptor = memory::at::<PostedInterruptDescriptor>(entry.descriptor);
+    // SAFETY: entries name descriptors that the host allocated for a virtual CPU and never frees;
+    // all fields are atomics.
+    let descriptor = unsafe { &*descriptor };
+    let cpu = usize::from(entry.cpu);
+    observe::device_message(physical, cpu, entry.vector);
+    deliver(descriptor, cpu, entry.vector);
+}
+
+/// Sends a notification. The CPU itself needs one too: it may be about to enter the TD, and takes
+/// it in the same interrupt window or right at the entry.
+fn notify(notification: Option<Notification>) {
+    let Some(Notification { vector, destination }) = notification else { return };
+    let cpu = (0..cpus::count()).find(|&cpu| u32::from(cpus::apic_id(cpu)) == destination);
+    match cpu {
+        Some(cpu) if cpu == cpus::current() => lapic::self_ipi(vector),
+        Some(cpu) => lapic::send_ipi(cpu, vector),
+        None => log::warn!("iommu: notification to nobody: apic_id={destination}"),
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The two deadlines that share a CPU's timer: the host's, and that of the L2 VM which the TDX
+//! module watches with the VMX preemption timer on real hardware.
+//!
+//! # Orderings
+//!
+//! Relaxed: only the CPU itself and its interrupt handler use its deadlines.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::{
+    clock,
+    cpus::{self, MAX_CPUS},
+    lapic,
+};
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+static HOST: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(NEVER) }; MAX_CPUS];
+static GUEST: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(NEVER) }; MAX_CPUS];
+
+/// Sets when the host wants an interrupt on this CPU, in nanoseconds since boot.
+pub(crate) fn set_host(deadline_ns: Option<u64>) {
+    HOST[cpus::current()].store(deadline_ns.unwrap_or(NEVER), Relaxed);
+    arm();
+}
+
+/// Sets when the guest of this CPU has to stop, in nanoseconds since boot.
+pub(crate) fn set_guest(deadline_ns: Option<u64>) {
+    let new = deadline_ns.unwrap_or(NEVER);
+    if GUEST[cpus::current()].swap(new, Relaxed) != new {
+        arm();
+    }
+}
+
+/// Arms the timer for what comes first. A guest's deadline that has passed is left to the run
+/// loop, which finds it by itself.
+pub(crate) fn arm() {
+    let cpu = cpus::current();
+    let guest = GUEST[cpu].load(Relaxed);
+    let guest = if guest <= clock::now_ns() { NEVER } else { guest };
+    match HOST[cpu].load(Relaxed).min(guest) {
+        NEVER => lapic::disarm_timer(),
+        deadline => lapic::arm_timer(deadline),
+    }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! QEMU's configuration device: how many CPUs `-smp` asked for.
+//!
+//! Spec: QEMU documentation, "QEMU Firmware Configuration (fw_cfg) Device".
+#![expect(unsafe_code, reason = "port I/O")]
+
+use x86_64::instructions::port::{PortReadOnly, PortWriteOnly};
+
+const SELECTOR: u16 = 0x510;
+const DATA: u16 = 0x511;
+
+/// `FW_CFG_NB_CPUS`.
+const PROCESSORS: u16 = 0x05;
+
+/// Returns the number of CPUs that were powered on.
+pub(crate) fn processors() -> u16 {
+    // SAFETY: selecting an item only resets the device's read position.
+    unsafe { PortWriteOnly::new(SELECTOR).write(PROCESSORS) };
+    u16::from_le_bytes([next_byte(), next_byte()])
+}
+
+fn next_byte() -> u8 {
+    // SAFETY: reading the data port only advances the device's read position.
+    unsafe { PortReadOnly::new(DATA).read() }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! VM entry: what must be in the VMCB before a virtual machine runs.
+//!
+//! Intercepts follow the controls of the VMCS. At most one event is injected: the one that L1 or
+//! the module queued, else the virtual interrupt that is due. What cannot be taken now is waited
+//! for with SVM's virtual-interrupt intercept, so that delivery happens at the exact instruction
+//! and is seen by the emulator.
+//!
+//! Spec: [SDM] "VM Entries", "Event Injection", "Evaluation of Pending Virtual Interrupts".
+
+use tdcall::interruption_info::{InterruptionInfo, InterruptionType};
+
+use super::{
+    vcpu::Vcpu,
+    vmcs::{Vmcs, primary, secondary},
+};
+use crate::{
+    machine::cpus,
+    observe,
+    svm::{
+        physical,
+        vmcb::{int_ctl, misc1, misc2},
+    },
+};
+
+/// What the current virtual machine must do before it may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Run it.
+    Run,
+    /// An interrupt-window exit is due at once.
+    InterruptWindow,
+}
+
+const UD_INTERCEPT: u32 = 1 << 6;
+const READ_CR0_CR4: u32 = 1 << 0 | 1 << 4;
+const WRITE_CR0_CR4_CR8: u32 = (1 << 0 | 1 << 4 | 1 << 8) << 16;
+
+/// Makes the VMCB of the current virtual machine ready.
+pub(crate) fn prepare(vcpu: &mut Vcpu) -> Entry {
+    load_controls(vcpu);
+    load_shared_ept(vcpu);
+    load_event(vcpu)
+}
+
+fn load_controls(vcpu: &Vcpu) {
+    let vmcs = &vcpu.vm().vmcs;
+    let vmcb = vmcs.vmcb;
+    let mut misc1 = misc1::INTR
+        | misc1::NMI
+        | misc1::SMI
+        | misc1::INIT
+        | misc1::RDPMC
+        | misc1::CPUID
+        | misc1::RSM
+        | misc1::INVD
+        | misc1::HLT
+        | misc1::INVLPGA
+        | misc1::IOIO_PROT
+        | misc1::MSR_PROT
+        | misc1::TASK_SWITCH
+        | misc1::SHUTDOWN;
+    let mut misc2 = misc2::SVM | misc2::WBINVD | misc2::MONITOR | misc2::MWAIT | misc2::XSETBV;
+    let mut cr = WRITE_CR0_CR4_CR8;
+    let mut exceptions = UD_INTERCEPT;
+    if vmcs.load_control_registers() {
+        cr |= READ_CR0_CR4;
+    }
+    if vcpu.current != 0 {
+        for (control, intercept) in [
+            (primary::RDTSC, misc1::RDTSC),
+            (primary::INVLPG, misc1::INVLPG),
+            (primary::PAUSE, misc1::PAUSE),
+        ] {
+            if vmcs.primary & control != 0 {
+                misc1 |= intercept;
+            }
+        }
+        for (control, intercept) in [
+            (primary::CR3_STORE, 1 << 3),
+            (primary::CR8_STORE, 1 << 8),
+            (primary::CR3_LOAD, 1 << 19),
+            (primary::CR8_LOAD, 1 << 24),
+        ] {
+            if vmcs.primary & control != 0 {
+                cr |= intercept;
+            }
+        }
+        if vmcs.secondary & secondary::DESCRIPTOR_TABLES != 0 {
+            misc1 |= misc1::DESCRIPTOR_TABLES;
+        }
+        if vmcs.secondary & secondary::RDTSCP == 0 || vmcs.primary & primary::RDTSC != 0 {
+            misc2 |= misc2::RDTSCP;
+        }
+        exceptions |= vmcs.exception_bitmap;
+    }
+    vmcb.set_intercept_cr(cr);
+    vmcb.set_intercept_exceptions(exceptions);
+    vmcb.set_intercept_misc1(misc1);
+    vmcb.set_intercept_misc2(misc2);
+}
+
+/// The upper half of the guest-physical address space is the host's: its root entries are copied
+/// below the module's root, because SVM has one root where a TD has two. The TD's share of 512 GiB
+/// needs one entry.
+fn load_shared_ept(vcpu: &Vcpu) {
+    const FIRST_SHARED_ENTRY: u64 = 256;
+    let vm = vcpu.vm();
+    let enabled = vcpu.current == 0 || vcpu.l2[vcpu.current - 1].controls & 1 != 0;
+    let entry = vm.shared_eptp.filter(|_| enabled).map_or(0, physical::read);
+    physical::write(vm.vmcs.vmcb.n_cr3() + FIRST_SHARED_ENTRY * 8, entry);
+}
+
+fn load_event(vcpu: &mut Vcpu) -> Entry {
+    let cpu = cpus::current();
+    let current = vcpu.current;
+    let vm = vcpu.vm_mut();
+    let vmcs = &mut vm.vmcs;
+    let vmcb = vmcs.vmcb;
+    vmcb.set_event_inj(0);
+    let mut control = int_ctl::V_INTR_MASKING;
+    if let Some(apic) = vm.apic {
+        apic.update_ppr(vmcs.status);
+        control |= apic.read(crate::svm::virtual_apic::register::TPR) >> 4 & 0xf;
+    }
+    let window_exiting = current != 0 && vmcs.primary & primary::INTERRUPT_WINDOW != 0;
+    let injecting = vmcs.entry_interruption.valid();
+    if injecting {
+        inject_queued(vmcs);
+    } else if window_exiting && vmcb.interruptible() {
+        return Entry::InterruptWindow;
+    }
+    let due = vm
+        .apic
+        .filter(|apic| vmcs.delivers_virtual_interrupts() && apic.has_deliverable(vmcs.status));
+    let mut waiting = window_exiting;
+    if let Some(apic) = due {
+        if !injecting && !window_exiting && vmcb.interruptible() {
+            let vector = apic.deliver(&mut vmcs.status);
+            let event = InterruptionInfo::external_interrupt(vector);
+            vmcb.set_event_inj(u64::from(event.into_bits()));
+            if current == 0 {
+                observe::l1_interrupt(cpu, vector);
+            } else {
+                observe::l2_interrupt(cpu, current as u8, vector);
+            }
+            // Another one may be due as soon as the handler allows it.
+            waiting = apic.has_deliverable(vmcs.status);
+        } else {
+            waiting = true;
+        }
+    }
+    if waiting {
+        control |= int_ctl::V_IRQ | int_ctl::V_IGN_TPR;
+        vmcb.set_intercept_misc1(vmcb.intercept_misc1() | misc1::VINTR);
+        vmcb.set_int_vector(0);
+    }
+    vmcb.set_int_ctl(control);
+    Entry::Run
+}
+
+/// Hands the queued event to SVM. Software interrupts push the address behind their instruction,
+/// which VMX computes from the length and SVM does not.
+fn inject_queued(vmcs: &mut Vmcs) {
+    let vmcb = vmcs.vmcb;
+    let event = vmcs.entry_interruption;
+    let kind = match event.kind() {
+        InterruptionType::PRIVILEGED_SOFTWARE_EXCEPTION | InterruptionType::SOFTWARE_EXCEPTION => {
+            InterruptionType::HARDWARE_EXCEPTION
+        }
+        kind => kind,
+    };
+    if event.kind().is_software() {
+        vmcb.set_rip(vmcb.rip().wrapping_add(u64::from(vmcs.entry_length)));
+    }
+    let bits = u64::from(event.with_kind(kind).into_bits() & 0x8000_0fff);
+    vmcb.set_event_inj(bits | u64::from(vmcs.entry_error_code) << 32);
+    vmcs.entry_interruption = InterruptionInfo::new();
+}

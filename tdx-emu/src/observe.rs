@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the emulator sees of the relay: figures and a trace, taken without asking the TD.
+//!
+//! The IOMMU and the TDX module call one hook for each event, on the CPU where it happens; `cpu` is
+//! the virtual CPU concerned. A hook never waits: it counts, and notes the event if a trace was asked
+//! for. Before [`start`] nothing is attributed to vectors of L2.
+
+/// A number of events.
+mod counter;
+
+/// Messages between the device and L1.
+mod lanes;
+
+/// The paravisor's relay table.
+mod relay_table;
+
+/// Figures of each relay path.
+mod rows;
+
+/// The cost of one relay pass.
+mod pass;
+
+/// The last events.
+mod trace;
+
+/// All figures of a CPU.
+mod figures;
+
+/// Names of the message sources.
+mod sources;
+
+/// The figures as JSON.
+pub(crate) mod report;
+
+use core::fmt;
+
+use spin::Once;
+
+#[cfg(target_os = "none")]
+pub(crate) use self::sources::Bdf;
+use self::{
+    figures::Figures,
+    relay_table::{LANES, Slot, lane_of},
+    sources::Sources,
+    trace::{Entry, Event},
+};
+pub(crate) use self::{relay_table::RelayTable, sources::Source};
+
+/// Most CPUs.
+const CPUS: usize = 16;
+
+/// How to watch.
+#[derive(Clone, Copy)]
+pub(crate) struct Options {
+    /// Where the paravisor's relay table is, if the image has one.
+    pub(crate) relay_table: Option<RelayTable>,
+    /// Reads eight bytes of the TD's private memory.
+    pub(crate) read_private: fn(gpa: u64) -> Option<u64>,
+    /// Reads the time-stamp counter.
+    pub(crate) clock: fn() -> u64,
+    /// Keep the last events?
+    pub(crate) trace: Trace,
+}
+
+/// Whether events are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trace {
+    /// Only count.
+    Off,
+    /// Keep the last events.
+    On,
+}
+
+static OPTIONS: Once<Options> = Once::new();
+static SOURCES: Sources = Sources::new();
+static FIGURES: [Figures; CPUS] = [const { Figures::new() }; CPUS];
+
+/// Starts to attribute and to trace.
+pub(crate) fn start(options: Options) {
+    OPTIONS.call_once(|| options);
+}
+
+/// Names the device interrupt that has a physical vector.
+pub(crate) fn source(irte_source: u8, source: Source) {
+    SOURCES.name(irte_source, source);
+}
+
+/// A device message was accepted by the IOMMU and is about to be posted.
+pub(crate) fn device_message(irte_source: u8, cpu: usize, vector: u8) {
+    note(cpu, Event::Device, vector, u64::from(irte_source));
+    if let Some(lane) = lane_of(vector) {
+        of(cpu).lanes.message(lane, irte_source);
+    }
+}
+
+/// The PIR bit of a device message is set; `old` tells whether it was before.
+pub(crate) fn posted(cpu: usize, vector: u8, old: Bit) {
+    note(cpu, Event::Post, vector, u64::from(old == Bit::WasSet));
+    if old == Bit::WasSet {
+        virr_merge(cpu, vector);
+    }
+}
+
+/// State of a pending bit before it was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bit {
+    /// It was clear.
+    WasClear,
+    /// It was set: the new interrupt is merged with the earlier one.
+    WasSet,
+}
+
+/// A notification of posted interrupts arrived.
+pub(crate) fn notification(cpu: usize) {
+    note(cpu, Event::Notification, 0, 0);
+    of(cpu).notifications.bump();
+}
+
+/// A posted vector was moved to L1's VIRR and found its bit set.
+pub(crate) fn virr_merge(cpu: usize, vector: u8) {
+    if let Some(lane) = lane_of(vector) {
+        of(cpu).lanes.merge(lane);
+    }
+}
+
+/// L1 takes an interrupt.
+pub(crate) fn l1_interrupt(cpu: usize, vector: u8) {
+    let Some(lane) = lane_of(vector) else { return note(cpu, Event::L1Vector, vector, 0) };
+    let slot = slot(cpu, lane);
+    let relayed = if let Slot::Relayed(relayed) = slot { relayed } else { 0 };
+    note(cpu, Event::L1Vector, vector, u64::from(relayed));
+    let figures = of(cpu);
+    figures.lanes.taken(lane, slot, &figures.rows, &figures.pass);
+}
+
+/// L1 entered an L2.
+pub(crate) fn vp_enter(cpu: usize, vm: u8, rvi: u8) {
+    note(cpu, Event::VpEnter, rvi, u64::from(vm));
+    let figures = of(cpu);
+    figures.vp_enter.bump();
+    figures.pass.end(&figures.rows);
+}
+
+/// L1 tried to enter an L2 while an interrupt was pending for itself.
+pub(crate) fn vp_enter_refused(cpu: usize) {
+    note(cpu, Event::VpEnter, 0, 0);
+    of(cpu).vp_enter_refused.bump();
+}
+
+/// L2 takes an interrupt.
+pub(crate) fn l2_interrupt(cpu: usize, vm: u8, vector: u8) {
+    note(cpu, Event::L2Vector, vector, u64::from(vm));
+    of(cpu).rows.delivered(vector);
+}
+
+/// L2 exited to L1 with this status in RAX.
+pub(crate) fn l2_exit(cpu: usize, status: u64) {
+    /// `TDX_L2_EXIT_PENDING_INTERRUPT`, upper half.
+    const PENDING_INTERRUPT: u64 = 0x1102;
+    note(cpu, Event::L2Exit, 0, status);
+    let figures = of(cpu);
+    figures.l2_exits.bump();
+    if status >> 32 == PENDING_INTERRUPT {
+        figures.l2_exits_pending_interrupt.bump();
+        figures.pass.begin();
+    }
+}
+
+/// The CPU left the TD for the host.
+pub(crate) fn td_exit(cpu: usize, reason: u64) {
+    note(cpu, Event::TdExit, 0, reason);
+    let figures = of(cpu);
+    figures.td_exits.bump();
+    figures.pass.td_exit();
+}
+
+/// The TD asked the host for something.
+pub(crate) fn tdvmcall(cpu: usize, leaf: u64) {
+    note(cpu, Event::Tdvmcall, 0, leaf);
+    let figures = of(cpu);
+    figures.tdvmcalls.bump();
+    figures.pass.tdvmcall();
+}
+
+/// L1 ended an interrupt.
+pub(crate) fn l1_eoi(cpu: usize) {
+    note(cpu, Event::Eoi, 0, 0);
+}
+
+/// Prints all figures of the first `cpus` CPUs, and the trace if there is one.
+pub(crate) fn print(sink: &mut dyn FnMut(fmt::Arguments<'_>), cpus: usize) {
+    for (cpu, figures) in FIGURES.iter().enumerate().take(cpus) {
+        for lane in 0..LANES {
+            figures.lanes.reveal(lane, slot(cpu, lane), &figures.rows);
+        }
+        report::rows(sink, cpu, figures, &SOURCES);
+        report::cpu(sink, cpu, figures);
+    }
+    for (cpu, figures) in FIGURES.iter().enumerate().take(cpus) {
+        report::trace(sink, cpu, figures);
+    }
+}
+
+fn of(cpu: usize) -> &'static Figures {
+    &FIGURES[cpu % CPUS]
+}
+
+fn note(cpu: usize, event: Event, vector: u8, arg: u64) {
+    let Some(options) = OPTIONS.get().filter(|options| options.trace == Trace::On) else { return };
+    of(cpu).trace.note(Entry { ts: (options.clock)(), event, vector, arg });
+}
+
+/// What the paravisor's table says about a lane.
+fn slot(cpu: usize, lane: usize) -> Slot {
+    let word = OPTIONS.get().and_then(|options| {
+        let address = options.relay_table?.slot(cpu, lane);
+        (options.read_private)(address)
+    });
+    word.map_or(Slot::Unmapped, Slot::from_word)
+}

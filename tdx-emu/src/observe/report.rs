@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The figures of a run as JSON objects, one on each line.
+//!
+//! Row: one relay path. `lost = messages − relayed − merged − pending`: `pending` messages were still
+//! on their way to L1 when the run ended, lost ones were taken by L1 and never delivered.
+
+use core::fmt;
+
+use super::{
+    figures::Figures,
+    lanes::Untaken,
+    rows::{Key, Row},
+    sources::{Bdf, Source, Sources},
+};
+
+/// Takes one line.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(fmt::Arguments<'_>);
+
+/// A string inside a JSON string: everything but plain ASCII is escaped.
+#[derive(Debug)]
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                ' '..='~' => write!(f, "{c}")?,
+                _ => {
+                    let mut units = [0; 2];
+                    for unit in c.encode_utf16(&mut units) {
+                        write!(f, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A line that the guest gave as a result.
+pub(crate) fn guest(sink: Sink<'_>, line: &str) {
+    sink(format_args!(r#"{{"type":"guest","line":"{}"}}"#, Escaped(line)));
+}
+
+/// All rows of a CPU.
+pub(crate) fn rows(sink: Sink<'_>, cpu: usize, figures: &Figures, sources: &Sources) {
+    for (index, (key, counts)) in figures.rows.used().enumerate() {
+        row(sink, cpu, (key, counts), figures.lanes.untaken(index), sources.get(key.source));
+    }
+}
+
+fn row(
+    sink: Sink<'_>,
+    cpu: usize,
+    (key, row): (Key, &Row),
+    untaken: Untaken,
+    source: Option<Source>,
+) {
+    let unknown = Source { vendor: 0xffff, device: 0xffff, devfn: 0xff, entry: 0 };
+    let source = source.unwrap_or(unknown);
+    let messages = row.messages.get().saturating_add(untaken.messages);
+    let merged = row.merged.get().saturating_add(untaken.merged);
+    let relayed = row.relayed.get();
+    let settled = relayed.saturating_add(merged).saturating_add(untaken.pending);
+    let lost = i128::from(messages) - i128::from(settled);
+    sink(format_args!(
+        concat!(
+            r#"{{"type":"row","device":"{:04x}:{:04x}","bdf":"{}","entry":{},"cpu":{},"reserved":{},"#,
+            r#""vector":{},"mode":"posted","messages":{},"relayed":{},"merged":{},"lost":{},"#,
+            r#""pending":{},"host_exits":{},"tdvmcalls":{}}}"#
+        ),
+        source.vendor,
+        source.device,
+        Bdf(source.devfn),
+        source.entry,
+        cpu,
+        key.reserved,
+        key.vector,
+        messages,
+        relayed,
+        merged,
+        lost,
+        untaken.pending,
+        row.host_exits.get(),
+        row.tdvmcalls.get(),
+    ));
+}
+
+/// The totals of a CPU.
+pub(crate) fn cpu(sink: Sink<'_>, cpu: usize, figures: &Figures) {
+    sink(format_args!(
+        concat!(
+            r#"{{"type":"cpu","cpu":{},"spurious":{},"unmapped":{},"notifications":{},"l2_exits":{},"#,
+            r#""l2_exits_pending_interrupt":{},"vp_enter":{},"vp_enter_refused":{},"td_exits":{},"#,
+            r#""tdvmcalls":{}}}"#
+        ),
+        cpu,
+        figures.lanes.spurious(),
+        figures.lanes.unmapped(),
+        figures.notifications.get(),
+        figures.l2_exits.get(),
+        figures.l2_exits_pending_interrupt.get(),
+        figures.vp_enter.get(),
+        figures.vp_enter_refused.get(),
+        figures.td_exits.get(),
+        figures.tdvmcalls.get(),
+    ));
+}
+
+/// The events of a CPU.
+pub(crate) fn trace(sink: Sink<'_>, cpu: usize, figures: &Figures) {
+    for entry in figures.trace.entries() {
+        sink(format_args!(
+            r#"{{"type":"trace","ts":{},"cpu":{cpu},"event":"{}","vector":{},"arg":{}}}"#,
+            entry.ts,
+            entry.event.name(),
+            entry.vector,
+            entry.arg,
+        ));
+    }
+    let dropped = figures.trace.dropped();
+    if dropped != 0 {
+        sink(format_args!(r#"{{"type":"trace_dropped","cpu":{cpu},"events":{dropped}}}"#));
+    }
+}
+
+/// How the run ended.
+pub(crate) fn end(sink: Sink<'_>, status: &str, message: &str, instructions: u64) {
+    sink(format_args!(
+        r#"{{"type":"end","status":"{}","message":"{}","instructions":{instructions}}}"#,
+        Escaped(status),
+        Escaped(message),
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Escaped, cpu, end, rows};
+    use crate::observe::{
+        figures::Figures,
+        relay_table::Slot,
+        sources::{Source, Sources},
+    };
+
+    fn lines(print: impl FnOnce(super::Sink<'_>)) -> Vec<String> {
+        let mut lines = Vec::new();
+        print(&mut |line| lines.push(line.to_string()));
+        lines
+    }
+
+    #[test]
+    fn strings_are_plain_ascii_and_cannot_end_the_string() {
+        assert_eq!(
+            Escaped("a\"b\\c\n\u{e9}\u{1f600}").to_string(),
+            r#"a\"b\\c\u000a\u00e9\ud83d\ude00"#
+        );
+    }
+
+    #[test]
+    fn a_row_tells_relayed_merged_lost_and_pending() {
+        let (figures, sources) = (Box::new(Figures::new()), Sources::new());
+        sources.name(0x31, Source { vendor: 0x1234, device: 0x11e8, devfn: 0x10, entry: 0 });
+        for _ in 0..4 {
+            figures.lanes.message(0, 0x31);
+        }
+        figures.lanes.merge(0);
+        figures.lanes.taken(0, Slot::Relayed(81), &figures.rows, &figures.pass);
+        figures.rows.delivered(81);
+        figures.lanes.taken(0, Slot::Relayed(81), &figures.rows, &figures.pass);
+        figures.lanes.message(0, 0x31);
+        let printed = lines(|sink| rows(sink, 1, &figures, &sources));
+        assert_eq!(
+            printed,
+            [concat!(
+                r#"{"type":"row","device":"1234:11e8","bdf":"00:02.0","entry":0,"cpu":1,"reserved":64,"#,
+                r#""vector":81,"mode":"posted","messages":5,"relayed":1,"merged":1,"lost":1,"#,
+                r#""pending":2,"host_exits":0,"tdvmcalls":0}"#
+            )]
+        );
+    }
+
+    #[test]
+    fn totals_and_end_are_one_line_each() {
+        let figures = Box::new(Figures::new());
+        figures.td_exits.add(7);
+        assert!(lines(|sink| cpu(sink, 0, &figures))[0].contains(r#""td_exits":7,"#));
+        assert_eq!(
+            lines(|sink| end(sink, "success", "", 5)),
+            [r#"{"type":"end","status":"success","message":"","instructions":5}"#]
+        );
+    }
+}

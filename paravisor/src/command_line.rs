@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The paravisor's own command line: `key=value …`, then ` -- `, then the L2's command line.
+//!
+//! It is part of the measured image, so it is trusted; it is still parsed strictly, because a typing
+//! error that is ignored would silently change what was measured to mean.
+
+use core::fmt;
+use log::LevelFilter;
+
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options<'a> {
+    /// The most verbose level that is printed.
+    pub log: LevelFilter,
+    /// Number of L2 virtual CPUs, when fewer than the TD has are wanted.
+    pub cpus: Option<u32>,
+    /// Everything after ` -- `, verbatim.
+    pub guest: &'a str,
+}
+
+/// Why the command line was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error<'a> {
+    /// Not UTF-8.
+    Encoding,
+    /// A word without `=`, or with a key that does not exist.
+    UnknownKey(&'a str),
+    /// A known key whose value makes no sense.
+    BadValue(&'a str),
+}
+
+impl fmt::Display for Error<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encoding => f.write_str("the command line is not UTF-8"),
+            Self::UnknownKey(word) => write!(f, "unknown key in `{word}`"),
+            Self::BadValue(word) => write!(f, "bad value in `{word}`"),
+        }
+    }
+}
+
+/// Parses the measured command line.
+///
+/// # Errors
+/// The first word that is not understood.
+pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
+    let text = core::str::from_utf8(bytes).map_err(|_| Error::Encoding)?;
+    let (own, guest) = split(text);
+    let mut options = Options { log: LevelFilter::Info, cpus: None, guest };
+    for word in own.split_ascii_whitespace() {
+        match word.split_once('=') {
+            Some(("log", value)) => {
+                options.log = value.parse().map_err(|_| Error::BadValue(word))?;
+            }
+            Some(("cpus", value)) => match value.parse() {
+                Ok(cpus) if cpus > 0 => options.cpus = Some(cpus),
+                _ => return Err(Error::BadValue(word)),
+            },
+            _ => return Err(Error::UnknownKey(word)),
+        }
+    }
+    Ok(options)
+}
+
+/// Splits at the first word that is exactly `--`.
+fn split(text: &str) -> (&str, &str) {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("--").map(|found| from + found) {
+        let before = text[..at].chars().next_back();
+        let after = text[at + 2..].chars().next();
+        if before.is_none_or(char::is_whitespace) && after.is_none_or(char::is_whitespace) {
+            return (&text[..at], text[at + 2..].trim());
+        }
+        from = at + 2;
+    }
+    (text, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, Options, parse};
+    use log::LevelFilter;
+
+    #[test]
+    fn an_empty_line_means_the_defaults() {
+        let expected = Options { log: LevelFilter::Info, cpus: None, guest: "" };
+        assert_eq!(parse(b""), Ok(expected));
+        assert_eq!(parse(b" -- "), Ok(expected));
+    }
+
+    #[test]
+    fn own_keys_end_at_the_separator() {
+        let options = parse(b"log=debug cpus=2 -- scenario=demo count=3").unwrap();
+        assert_eq!(options.log, LevelFilter::Debug);
+        assert_eq!(options.cpus, Some(2));
+        assert_eq!(options.guest, "scenario=demo count=3");
+    }
+
+    #[test]
+    fn a_separator_inside_the_guest_line_belongs_to_the_guest() {
+        assert_eq!(parse(b"-- a --b -- c").unwrap().guest, "a --b -- c");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_by_name() {
+        assert_eq!(parse(b"lgo=debug"), Err(Error::UnknownKey("lgo=debug")));
+        assert_eq!(parse(b"quiet"), Err(Error::UnknownKey("quiet")));
+        assert_eq!(parse(b"log=loud"), Err(Error::BadValue("log=loud")));
+        assert_eq!(parse(b"cpus=0"), Err(Error::BadValue("cpus=0")));
+        assert_eq!(parse(b"\xff"), Err(Error::Encoding));
+    }
+}

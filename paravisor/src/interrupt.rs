@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! L1's interrupts and exceptions.
+
+/// The one map of L1's vectors.
+pub(crate) mod vectors;
+
+/// The reserved vectors: a stub each, nothing but the relay.
+mod relay;
+
+/// One interrupt gate per vector.
+pub(crate) mod table;
+
+/// Every vector that is not the relay's.
+mod dispatch;
+
+/// #VE: accidents, since L1 asks the host by TDVMCALL.
+mod virtualization;
+
+/// The interrupt by which the host says that it has finished something.
+pub(crate) mod event_notify;
+
+/// What was counted in handlers.
+pub(crate) mod counters;

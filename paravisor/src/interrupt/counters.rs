@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What was counted in handlers, and elsewhere where nothing may be logged.
+//!
+//! # Orderings
+//! All Relaxed: figures, from which nothing is concluded about anything else.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// One figure.
+#[derive(Debug)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Counts one and returns how many there were before.
+    pub(crate) fn add(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts one; says whether a line about it should be written. A cause that repeats gets one at
+    /// the 1st, 2nd, 4th, 8th … time: none is hidden and none floods the console.
+    pub(crate) fn add_and_tell(&self) -> bool {
+        (self.add() + 1).is_power_of_two()
+    }
+
+    /// The figure.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        $($(#[$doc])* pub(crate) static $name: Counter = Counter::new();)*
+    };
+}
+
+counters! {
+    /// #VE that L1 caused.
+    VIRTUALIZATION_EXCEPTIONS,
+    /// Vectors that nobody uses.
+    UNEXPECTED_INTERRUPTS,
+    /// Vector 0xff.
+    SPURIOUS_INTERRUPTS,
+    /// NMIs.
+    NMIS,
+    /// Kicks taken.
+    KICKS,
+    /// L1's timer.
+    TIMERS,
+    /// Event notifications by the host.
+    EVENTS,
+    /// Exits of L2 that L1's table does not know.
+    UNKNOWN_EXITS,
+    /// L2's accesses to addresses that nothing is behind.
+    OPEN_BUS,
+    /// L2's accesses to MSRs that L1 does not know.
+    UNKNOWN_MSRS,
+    /// Interrupts of L2's devices that were refused a way.
+    REFUSED,
+    /// Requests that the host did not serve.
+    HOST_REFUSALS,
+    /// Events for L2 that no processor would take.
+    DROPPED_EVENTS,
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every vector that is not the relay's.
+//!
+//! Handlers count and return; whoever left work left it in memory, and the loop around L2 looks
+//! there. An exception that nothing explains is a bug of L1 and ends it.
+
+use cpu::interrupt::Frame;
+
+use super::{
+    counters::{EVENTS, KICKS, NMIS, SPURIOUS_INTERRUPTS, TIMERS, UNEXPECTED_INTERRUPTS},
+    vectors, virtualization,
+};
+use crate::{apic, epitaph};
+
+cpu::interrupt_stubs!(stubs => dispatch);
+
+/// Bytes of a stub, as `cpu` lays them out.
+const STUB: u64 = 16;
+
+/// The code behind `vector`.
+pub(super) fn stub(vector: u8) -> u64 {
+    core::ptr::from_ref(stubs()).addr() as u64 + u64::from(vector) * STUB
+}
+
+extern "C" fn dispatch(frame: &mut Frame) {
+    let vector = u8::try_from(frame.vector).unwrap_or(vectors::SPURIOUS);
+    match vector {
+        vectors::TIMER => count_and_end(&TIMERS),
+        vectors::KICK => count_and_end(&KICKS),
+        vectors::EVENT_NOTIFY => count_and_end(&EVENTS),
+        vectors::SPURIOUS => _ = SPURIOUS_INTERRUPTS.add(),
+        vectors::FIRST_INTERRUPT.. => count_and_end(&UNEXPECTED_INTERRUPTS),
+        vectors::NMI => _ = NMIS.add(),
+        vectors::VIRTUALIZATION => virtualization::handle(frame),
+        vectors::INVALID_OPCODE | vectors::GENERAL_PROTECTION => fix_up(frame, vector),
+        _ => epitaph::exception(frame),
+    }
+}
+
+fn count_and_end(counter: &super::counters::Counter) {
+    counter.add();
+    apic::end_of_interrupt();
+}
+
+/// A TDCALL outside a TD, or a register that does not exist, has a landing pad; all else has not.
+fn fix_up(frame: &mut Frame, vector: u8) {
+    match tdcall::fixup(frame.rip, vector) {
+        Some(fixup) => {
+            frame.rip = fixup.rip;
+            frame.rax = fixup.rax;
+        }
+        None => epitaph::exception(frame),
+    }
+}

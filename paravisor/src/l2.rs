@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! L2: the virtual machine that L1 runs.
+//!
+//! One virtual CPU of L2 on each of L1's, pinned. What it owns, its CPU's loop owns; what others leave
+//! for it goes through the relay block, or through `signals`.
+
+/// What all CPUs of L2 have in common, and its making.
+mod vm;
+
+/// Copying the payload into L2's memory.
+mod load;
+
+/// Fields of L2's VMCS and of the virtual CPU.
+mod fields;
+
+/// What exits, and what the processor does by itself.
+mod controls;
+
+/// Registers at the start: of the first CPU, and of one that was woken by another.
+mod entry_state;
+
+/// One virtual CPU.
+mod vcpu;
+
+/// The loop around L2.
+mod run;
+
+/// HLT.
+mod halt;
+
+/// INIT, start-up and NMI from one CPU to another.
+mod signals;
+
+/// What an exit leads to.
+mod exit;
+
+/// L2's devices, between the host's and the relay.
+mod devices;
+
+/// The end of L2, and of the run.
+mod end;
+
+pub(crate) use run::run;
+pub(crate) use vm::prepare;

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! L2's devices, between the host's and the relay.
+//!
+//! The bus model decides, this file does: TDVMCALLs for the device, the relay's control plane for its
+//! interrupts. Tickets of unmapped slots are waited for after the bus is unlocked, because their owner
+//! may be waiting for the bus itself.
+
+use alloc::vec::Vec;
+
+use log::{info, warn};
+use paravisor::{
+    pci::{
+        address::{AddressPort, Bdf},
+        bus::Bus,
+        machine::{Location, Machine, Refusal, Register, Source},
+        message::{Message, Target},
+    },
+    width,
+};
+use proxy_irq::{Kick, MapError, Mapping, Mode, Relay, Ticket};
+use spin::Mutex;
+use tdcall::{
+    Instruction,
+    tdvmcall::{self, IoSize, MmioSize},
+};
+
+use super::{vcpu::Vcpu, vm::vm};
+use crate::{
+    apic,
+    cpus::{self, MAX_VCPUS},
+    interrupt::{
+        counters::{HOST_REFUSALS, REFUSED},
+        vectors,
+    },
+};
+
+/// TSC ticks after which the owner of a slot counts as silent: more than a second on any machine.
+const PATIENCE: u64 = 1 << 33;
+/// TSC ticks between two kicks of it.
+const KICK_INTERVAL: u64 = 1 << 18;
+
+static BUS: Mutex<Bus<Mapping>> = Mutex::new(Bus::new());
+static RELAY: Mutex<Option<Relay<'static, MAX_VCPUS>>> = Mutex::new(None);
+
+/// Runs `work` on the relay's control plane, which the first caller makes.
+fn with_relay<R>(work: impl FnOnce(&mut Relay<'static, MAX_VCPUS>) -> R) -> R {
+    let mut relay = RELAY.lock();
+    work(relay.get_or_insert_with(|| Relay::new(cpus::relay_table(), vectors::RELAY)))
+}
+
+/// The host's devices, and the tickets of what was unmapped on the way.
+struct Host {
+    tickets: Vec<Ticket<'static>>,
+}
+
+/// L2 reads a port of the bus.
+pub(super) fn port_read(vcpu: &Vcpu, port: u16, size: u8) -> u32 {
+    with_bus(vcpu, |bus, host| bus.read(host, port, size))
+}
+
+/// L2 writes a port of the bus.
+pub(super) fn port_write(vcpu: &Vcpu, port: u16, size: u8, value: u32) {
+    with_bus(vcpu, |bus, host| bus.write(host, (port, size), value));
+}
+
+/// L2 reads device memory that the host does not map for it. `None` if it is no MSI-X table.
+pub(super) fn memory_read(vcpu: &Vcpu, at: Location) -> Option<u64> {
+    with_bus(vcpu, |bus, host| bus.memory_read(host, at))
+}
+
+/// L2 writes device memory that the host does not map for it. `None` if it is no MSI-X table.
+pub(super) fn memory_write(vcpu: &Vcpu, at: Location, value: u64) -> Option<()> {
+    with_bus(vcpu, |bus, host| bus.memory_write(host, at, value))
+}
+
+fn with_bus<R>(vcpu: &Vcpu, work: impl FnOnce(&mut Bus<Mapping>, &mut Host) -> R) -> R {
+    let mut host = Host { tickets: Vec::new() };
+    let result = work(&mut BUS.lock(), &mut host);
+    for ticket in host.tickets {
+        wait(vcpu, ticket);
+    }
+    result
+}
+
+/// Waits until the owner of a slot has left it, serving this CPU's own requests meanwhile.
+fn wait(vcpu: &Vcpu, ticket: Ticket<'static>) {
+    let since = cpu::tsc();
+    let mut next_kick = since;
+    loop {
+        ::cpu::InterruptsOff::with(|_| vcpu.block.service(apic::reserved_irr));
+        if ticket.poll().is_ready() {
+            return;
+        }
+        let now = cpu::tsc();
+        if now >= next_kick && ticket.kick() == Kick::Needed {
+            cpus::kick(ticket.cpu());
+            next_kick = now.saturating_add(KICK_INTERVAL);
+        }
+        if now.saturating_sub(since) > PATIENCE {
+            warn!("unmap: the owner is silent: cpu={}", ticket.cpu());
+            return with_relay(|relay| relay.quarantine(ticket));
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// One line for each interrupt that has, or was refused, a way.
+pub(super) fn say_mappings() {
+    let listed: Vec<_> = with_relay(|relay| relay.mappings().collect());
+    for entry in listed {
+        let mode = match entry.mode {
+            Mode::Posted => "posted",
+            Mode::Remote => "remote",
+            Mode::Proxied => "proxied",
+            Mode::Refused => "refused",
+            Mode::Unmapping => "unmapping",
+            Mode::Quarantined => "quarantined",
+            _ => "other",
+        };
+        let bdf = Bdf(width::low16(entry.source.device.into()));
+        let reserved = entry.reserved.map_or(0, proxy_irq::ReservedVector::get);
+        let slot = vectors::RELAY.slot(reserved);
+        let spurious = slot.map_or(0, |slot| cpus::relay_block(entry.cpu).spurious(slot));
+        info!(
+            "relay: reserved={reserved} vector={} cpu={} device={bdf} entry={} mode={mode} \
+             references={} spurious={spurious}",
+            entry.vector.get(),
+            entry.cpu,
+            entry.source.entry,
+            entry.references,
+        );
+    }
+}
+
+impl Machine for Host {
+    type Mapping = Mapping;
+
+    fn config_read(&mut self, register: Register) -> u32 {
+        select(register);
+        let Some(size) = IoSize::from_bytes(register.size.into()) else { return u32::MAX };
+        let port = AddressPort::DATA + u16::from(register.offset & 3);
+        count_refusal(tdvmcall::io_read(&Instruction, port, size)).unwrap_or(size.mask())
+    }
+
+    fn config_write(&mut self, register: Register, value: u32) {
+        select(register);
+        let Some(size) = IoSize::from_bytes(register.size.into()) else { return };
+        let port = AddressPort::DATA + u16::from(register.offset & 3);
+        count_refusal(tdvmcall::io_write(&Instruction, port, size, value));
+    }
+
+    fn memory_read(&mut self, location: Location) -> u64 {
+        let Some(size) = MmioSize::from_bytes(location.size.into()) else { return u64::MAX };
+        let gpa = location.gpa | vm().shared_bit;
+        count_refusal(tdvmcall::mmio_read(&Instruction, gpa, size)).unwrap_or(size.mask())
+    }
+
+    fn memory_write(&mut self, location: Location, value: u64) {
+        let Some(size) = MmioSize::from_bytes(location.size.into()) else { return };
+        let gpa = location.gpa | vm().shared_bit;
+        count_refusal(tdvmcall::mmio_write(&Instruction, gpa, size, value));
+    }
+
+    fn cpus(&self) -> u32 {
+        vm().cpus
+    }
+
+    fn map(&mut self, target: Target, source: Source) -> Result<Mapping, Refusal> {
+        let cpu = width::index(target.cpu.into());
+        with_relay(|relay| relay.map(cpu, target.vector, relay_source(source)))
+            .map_err(|_: MapError| Refusal::Full(target))
+    }
+
+    fn message(&self, mapping: &Mapping) -> Message {
+        let cpu = u8::try_from(mapping.cpu()).unwrap_or(u8::MAX);
+        Message::to_l1(cpu, mapping.reserved_vector().get())
+    }
+
+    fn unmap(&mut self, mapping: Mapping) {
+        // A mapping of ours that the relay does not know would be a bug without consequence.
+        if let Ok(ticket) = with_relay(|relay| relay.unmap(mapping)) {
+            self.tickets.push(ticket);
+        }
+    }
+
+    fn refused(&mut self, source: Source, why: Refusal) {
+        if REFUSED.add_and_tell() {
+            warn!("mapping refused: device={} entry={} {why}", source.bdf, source.entry);
+        }
+    }
+}
+
+fn relay_source(source: Source) -> proxy_irq::Source {
+    proxy_irq::Source { device: source.bdf.0.into(), entry: source.entry.into() }
+}
+
+/// Selects the register by the address port.
+fn select(register: Register) {
+    let address = AddressPort::of(register.bdf, register.offset).0;
+    count_refusal(tdvmcall::io_write(&Instruction, AddressPort::PORT, IoSize::Dword, address));
+}
+
+fn count_refusal<T, E>(result: Result<T, E>) -> Option<T> {
+    if result.is_err() {
+        HOST_REFUSALS.add();
+    }
+    result.ok()
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The end of L2, and of the run.
+//!
+//! L1 says what it has counted, then passes the verdict on to the host. Should the host let it live, it
+//! goes on as a CPU without work: L2's end is not L1's.
+
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use log::{error, info};
+use tdcall::{
+    Instruction,
+    md::l2_vmcs::Field,
+    tdvmcall::{self, IoSize},
+};
+use x86_64::instructions::interrupts;
+
+use super::{devices, fields, halt, vcpu::Vcpu, vm::vm};
+use crate::{
+    cpus,
+    interrupt::counters::{self, Counter},
+};
+
+/// The port by which a run ends.
+pub(super) const PORT: u16 = 0xf4;
+const FAILURE: u32 = 1;
+
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// L2 has ended the run with `verdict`.
+pub(super) fn by_l2(index: usize, verdict: u32) -> ! {
+    say_figures();
+    finish(index, verdict)
+}
+
+/// L2 cannot go on.
+pub(super) fn of_l2(vcpu: &mut Vcpu, why: fmt::Arguments<'_>) -> ! {
+    let index = vcpu.index;
+    error!("l2 ended: {why}: cpu={index}");
+    say_state(vcpu);
+    say_figures();
+    finish(index, FAILURE)
+}
+
+fn finish(index: usize, verdict: u32) -> ! {
+    let refused = tdvmcall::io_write(&Instruction, PORT, IoSize::Byte, verdict).is_err();
+    if refused {
+        error!("the host does not end the run");
+    }
+    interrupts::disable();
+    halt::for_ever(index)
+}
+
+fn say_state(vcpu: &mut Vcpu) {
+    let state = vcpu.state();
+    error!("l2 state: rip={:#x} rsp={:#x} rflags={:#x}", state.rip, state.rsp, state.rflags);
+    error!(
+        "l2 state: rax={:#x} rbx={:#x} rcx={:#x} rdx={:#x} rsi={:#x} rdi={:#x} rbp={:#x}",
+        state.rax, state.rbx, state.rcx, state.rdx, state.rsi, state.rdi, state.rbp
+    );
+    let field = |field| fields::read(field).unwrap_or(u64::MAX);
+    error!(
+        "l2 state: cr0={:#x} cr3={:#x} cr4={:#x} efer={:#x} cs={:#x} cs_base={:#x} idt={:#x}",
+        field(Field::CR0),
+        field(Field::CR3),
+        field(Field::CR4),
+        field(Field::IA32_EFER),
+        field(Field::CS_SELECTOR),
+        field(Field::CS_BASE),
+        field(Field::IDTR_BASE)
+    );
+}
+
+/// What was counted, once.
+fn say_figures() {
+    if ENDED.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    devices::say_mappings();
+    for cpu in 0..paravisor::width::index(vm().cpus.into()) {
+        let f = cpus::relay_block(cpu).figures();
+        info!(
+            "relay: cpu={cpu} posted={} remote={} relayed={} merged={} spurious={} filtered={} \
+             refused={} quarantined={}",
+            f.posted,
+            f.remote,
+            f.relayed,
+            f.merged,
+            f.spurious,
+            f.filtered,
+            f.refused,
+            f.quarantined
+        );
+    }
+    let counted: &[(&str, &Counter)] = &[
+        ("virtualization_exceptions", &counters::VIRTUALIZATION_EXCEPTIONS),
+        ("unexpected_interrupts", &counters::UNEXPECTED_INTERRUPTS),
+        ("spurious_interrupts", &counters::SPURIOUS_INTERRUPTS),
+        ("nmis", &counters::NMIS),
+        ("unknown_exits", &counters::UNKNOWN_EXITS),
+        ("open_bus", &counters::OPEN_BUS),
+        ("unknown_msrs", &counters::UNKNOWN_MSRS),
+        ("refused", &counters::REFUSED),
+        ("host_refusals", &counters::HOST_REFUSALS),
+        ("dropped_events", &counters::DROPPED_EVENTS),
+    ];
+    for (name, counter) in counted.iter().filter(|(_, counter)| counter.get() != 0) {
+        info!("count: {name}={}", counter.get());
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Registers at the start: of the first CPU, and of one that was woken by another.
+//!
+//! Spec: [PVH] "State from xen_start_info"; [SDM] "Processor State After Reset", "MP Initialization".
+
+use paravisor::exit::control_register::{split_cr0, split_cr4};
+use tdcall::{L2EnterGuestState, md::l2_vmcs::Field};
+
+use super::fields::{
+    CR0_WRITABLE, CR4_WRITABLE, EFER_WRITABLE, IA32E_GUEST, Refused, write, write_masked,
+};
+
+/// A segment register's four fields.
+#[derive(Clone, Copy)]
+struct Segment {
+    fields: [Field; 4],
+}
+
+#[derive(Clone, Copy)]
+struct Descriptor {
+    selector: u16,
+    base: u64,
+    limit: u32,
+    rights: u32,
+}
+
+macro_rules! segment {
+    ($selector:ident, $base:ident, $limit:ident, $rights:ident) => {
+        Segment { fields: [Field::$selector, Field::$base, Field::$limit, Field::$rights] }
+    };
+}
+
+const CS: Segment = segment!(CS_SELECTOR, CS_BASE, CS_LIMIT, CS_ACCESS_RIGHTS);
+const DATA: [Segment; 5] = [
+    segment!(ES_SELECTOR, ES_BASE, ES_LIMIT, ES_ACCESS_RIGHTS),
+    segment!(SS_SELECTOR, SS_BASE, SS_LIMIT, SS_ACCESS_RIGHTS),
+    segment!(DS_SELECTOR, DS_BASE, DS_LIMIT, DS_ACCESS_RIGHTS),
+    segment!(FS_SELECTOR, FS_BASE, FS_LIMIT, FS_ACCESS_RIGHTS),
+    segment!(GS_SELECTOR, GS_BASE, GS_LIMIT, GS_ACCESS_RIGHTS),
+];
+const LDTR: Segment = segment!(LDTR_SELECTOR, LDTR_BASE, LDTR_LIMIT, LDTR_ACCESS_RIGHTS);
+const TR: Segment = segment!(TR_SELECTOR, TR_BASE, TR_LIMIT, TR_ACCESS_RIGHTS);
+
+const FLAT_CODE: Descriptor =
+    Descriptor { selector: 0x10, base: 0, limit: u32::MAX, rights: 0xc09b };
+const FLAT_DATA: Descriptor =
+    Descriptor { selector: 0x18, base: 0, limit: u32::MAX, rights: 0xc093 };
+const REAL_DATA: Descriptor = Descriptor { selector: 0, base: 0, limit: 0xffff, rights: 0x93 };
+const NO_TABLE: Descriptor = Descriptor { selector: 0, base: 0, limit: 0xffff, rights: 0x1_0082 };
+const BUSY_TASK: Descriptor = Descriptor { selector: 0, base: 0, limit: 0xffff, rights: 0x8b };
+
+const CR0_PE: u64 = 1;
+const CR0_ET: u64 = 1 << 4;
+const PAT_AFTER_RESET: u64 = 0x0007_0406_0007_0406;
+const DR7_AFTER_RESET: u64 = 0x400;
+/// Family 6, as RDX tells after reset.
+const SIGNATURE: u64 = 0x600;
+
+/// The first CPU: 32-bit protected mode without paging, RBX at the start info.
+pub(super) fn pvh(
+    state: &mut L2EnterGuestState,
+    entry: u32,
+    start_info: u32,
+) -> Result<(), Refused> {
+    reset(CR0_PE | CR0_ET, FLAT_CODE, FLAT_DATA)?;
+    *state =
+        L2EnterGuestState { rbx: start_info.into(), rip: entry.into(), ..L2EnterGuestState::new() };
+    Ok(())
+}
+
+/// A CPU that was woken: real mode at `page` of the first megabyte.
+pub(super) fn woken(state: &mut L2EnterGuestState, page: u8) -> Result<(), Refused> {
+    let base = u64::from(page) << 12;
+    let code = Descriptor { selector: u16::from(page) << 8, base, limit: 0xffff, rights: 0x9b };
+    reset(CR0_ET, code, REAL_DATA)?;
+    *state = L2EnterGuestState { rdx: SIGNATURE, ..L2EnterGuestState::new() };
+    Ok(())
+}
+
+/// Everything that is not in the state page.
+fn reset(cr0: u64, code: Descriptor, data: Descriptor) -> Result<(), Refused> {
+    set_control_registers(cr0)?;
+    CS.set(code)?;
+    for segment in DATA {
+        segment.set(data)?;
+    }
+    LDTR.set(NO_TABLE)?;
+    TR.set(BUSY_TASK)?;
+    for (field, value) in [
+        (Field::GDTR_BASE, 0),
+        (Field::GDTR_LIMIT, 0xffff),
+        (Field::IDTR_BASE, 0),
+        (Field::IDTR_LIMIT, 0xffff),
+        (Field::VM_ENTRY_INTERRUPTION_INFO, 0),
+        (Field::VM_ENTRY_EXCEPTION_ERROR_CODE, 0),
+        (Field::VM_ENTRY_INSTRUCTION_LENGTH, 0),
+        (Field::IA32_SYSENTER_CS, 0),
+        (Field::IA32_SYSENTER_ESP, 0),
+        (Field::IA32_SYSENTER_EIP, 0),
+        (Field::PENDING_DEBUG_EXCEPTIONS, 0),
+        (Field::INTERRUPTIBILITY_STATE, 0),
+        (Field::IA32_PAT, PAT_AFTER_RESET),
+        (Field::DR7, DR7_AFTER_RESET),
+    ] {
+        write(field, value)?;
+    }
+    write_masked(Field::IA32_DEBUGCTL, 0, 0xffc7)
+}
+
+fn set_control_registers(cr0: u64) -> Result<(), Refused> {
+    write_masked(Field::VM_ENTRY_CONTROLS, 0, IA32E_GUEST)?;
+    write_masked(Field::IA32_EFER, 0, EFER_WRITABLE)?;
+    if let Some(split) = split_cr0(cr0) {
+        write_masked(Field::CR0, split.register, CR0_WRITABLE)?;
+        write(Field::CR0_READ_SHADOW, split.shadow)?;
+    }
+    if let Some(split) = split_cr4(0) {
+        write_masked(Field::CR4, split.register, CR4_WRITABLE)?;
+        write(Field::CR4_READ_SHADOW, split.shadow)?;
+    }
+    write(Field::CR3, 0)
+}
+
+impl Segment {
+    fn set(self, descriptor: Descriptor) -> Result<(), Refused> {
+        let values = [
+            descriptor.selector.into(),
+            descriptor.base,
+            descriptor.limit.into(),
+            descriptor.rights.into(),
+        ];
+        self.fields.into_iter().zip(values).try_for_each(|(field, value)| write(field, value))
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an exit leads to. The table of reasons decides; a file each does what takes more than that.
+//!
+//! Nothing here can end L1. What L2 does wrong gives L2 an exception; what makes it impossible to go on
+//! gives an end of L2 that says why.
+
+/// CPUID.
+mod cpuid;
+
+/// RDMSR, WRMSR.
+mod msr;
+
+/// IN, OUT, INS, OUTS.
+mod io;
+
+/// CR0, CR3, CR4, CR8.
+mod control_register;
+
+/// XSETBV.
+mod xsetbv;
+
+/// Addresses that L2's tables do not map.
+mod ept_violation;
+
+/// The instruction behind an intercepted access.
+mod instruction;
+
+/// TDCALL.
+mod tdcall;
+
+/// Interrupts between L2's CPUs.
+mod ipi;
+
+use ::tdcall::{InterruptionInfo, L2Exit, md::l2_vmcs::Field};
+use log::warn;
+use paravisor::exit::{
+    event::Event,
+    reason::{Emulation, Response, response},
+};
+
+use super::{
+    fields::{self, Refused},
+    vcpu::Vcpu,
+};
+use crate::interrupt::counters::UNKNOWN_EXITS;
+
+/// How L2 goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Where it is.
+    Resume,
+    /// After the instruction.
+    Skip,
+    /// With an exception.
+    Inject(Event),
+    /// Not until it has an interrupt; then after the instruction.
+    Halt,
+    /// Not at all.
+    End(&'static str),
+}
+
+impl Next {
+    const UNDEFINED_OPCODE: Self = Self::Inject(Event::UNDEFINED_OPCODE);
+    const GENERAL_PROTECTION: Self = Self::Inject(Event::GENERAL_PROTECTION);
+}
+
+/// KVM's answer to a hypercall that it does not have.
+const NO_SUCH_HYPERCALL: u64 = 1000_u64.wrapping_neg();
+
+/// Handles an exit.
+pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
+    let Some(response) = response(report.reason) else {
+        if UNKNOWN_EXITS.add_and_tell() {
+            let (reason, rip) = (report.reason, vcpu.state().rip);
+            warn!("unknown exit: cpu={} reason={reason} rip={rip:#x}", vcpu.index);
+        }
+        return Ok(Next::UNDEFINED_OPCODE);
+    };
+    match response {
+        Response::Resume => Ok(Next::Resume),
+        Response::Skip => Ok(Next::Skip),
+        Response::UndefinedOpcode => Ok(Next::UNDEFINED_OPCODE),
+        Response::GeneralProtection => Ok(Next::GENERAL_PROTECTION),
+        Response::End(why) => Ok(Next::End(why)),
+        Response::Emulate(emulation) => emulate(vcpu, report, emulation),
+    }
+}
+
+fn emulate(vcpu: &mut Vcpu, report: &L2Exit, emulation: Emulation) -> Result<Next, Refused> {
+    match emulation {
+        Emulation::Exception => Ok(reflect(report)),
+        Emulation::InterruptWindow => Ok(Next::Resume),
+        Emulation::Cpuid => cpuid::handle(vcpu),
+        Emulation::Halt => Ok(Next::Halt),
+        Emulation::Tsc => Ok(read_tsc(vcpu, 0)),
+        Emulation::TscWithProcessor => {
+            let index = paravisor::width::wide(vcpu.index);
+            Ok(read_tsc(vcpu, index))
+        }
+        Emulation::Hypercall => {
+            vcpu.state().rax = NO_SUCH_HYPERCALL;
+            Ok(Next::Skip)
+        }
+        Emulation::ControlRegister => control_register::handle(vcpu, report),
+        Emulation::Io => io::handle(vcpu, report),
+        Emulation::ReadMsr => msr::read(vcpu),
+        Emulation::WriteMsr => msr::write(vcpu),
+        Emulation::EptViolation => ept_violation::handle(vcpu, report),
+        Emulation::Timer => {
+            vcpu.take_timer()?;
+            Ok(Next::Resume)
+        }
+        Emulation::SetExtendedControl => xsetbv::handle(vcpu),
+        Emulation::Tdcall => Ok(tdcall::handle(vcpu, report)),
+    }
+}
+
+/// An event could not be delivered, because there is nothing where it pushes to or reads from. A
+/// processor would write to nowhere and go on to shut down.
+pub(super) fn during_delivery(report: &L2Exit) -> Next {
+    warn!("delivery of an event to nowhere: gpa={:#x}", report.gpa);
+    Next::End("triple fault")
+}
+
+/// Gives L2 an NMI, at the latest when it can take one.
+///
+/// The interruptibility state is read, not assumed: an NMI into a blocked state fails the entry.
+pub(super) fn nmi(vcpu: &mut Vcpu) -> Result<(), Refused> {
+    const BLOCKED: u64 = 0xf;
+    if fields::read(Field::INTERRUPTIBILITY_STATE)? & BLOCKED == 0 && vcpu.event.is_none() {
+        let information = InterruptionInfo::nmi();
+        vcpu.event = Some(Event { information, error_code: 0, length: 0 });
+    } else {
+        warn!("NMI dropped: cpu={}", vcpu.index);
+    }
+    Ok(())
+}
+
+/// An exception L1 intercepts without wanting to.
+fn reflect(report: &L2Exit) -> Next {
+    let (code, length) = (report.interruption_error_code, report.instruction_length);
+    match Event::from_exit(report.interruption, code, length) {
+        Some(event) => Next::Inject(event),
+        None => Next::Resume,
+    }
+}
+
+fn read_tsc(vcpu: &mut Vcpu, processor: u64) -> Next {
+    let now = cpu::tsc();
+    let state = vcpu.state();
+    (state.rax, state.rdx) = (now & 0xffff_ffff, now >> 32);
+    state.rcx = if processor == 0 { state.rcx } else { processor };
+    Next::Skip
+}

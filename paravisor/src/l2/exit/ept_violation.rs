@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Addresses that L2's tables do not map.
+//!
+//! | address                         | what                                                     |
+//! |---------------------------------|----------------------------------------------------------|
+//! | L2's RAM, pending               | the host has replaced a page: L2's content is lost       |
+//! | L2's RAM, without an alias      | the alias is made again                                  |
+//! | shared, an MSI-X table          | emulated                                                 |
+//! | anything else                   | nothing is there: ones, and writes are dropped           |
+//!
+//! A page that is pending again was taken away and put back by the host. Accepting it would give L2
+//! zeros in place of its data without a sign, so it ends L2 instead.
+//!
+//! Spec: [TDX-TDP] "L2 EPT Violations"; [SDM] "Exit Qualification for EPT Violations".
+#![expect(unsafe_code, reason = "an alias gives memory to L2")]
+
+use ::tdcall::{EptViolationQualification, ExtendedExitQualificationKind, L2Exit, PageLevel};
+use log::warn;
+use paravisor::{pci::machine::Location, width::ones};
+
+use super::{Next, Refused, instruction};
+use crate::{
+    interrupt::counters::OPEN_BUS,
+    l2::{
+        devices,
+        vcpu::Vcpu,
+        vm::{VM, vm},
+    },
+    memory::{alias, guest::GuestRam},
+};
+
+const PAGE: u64 = 0x1000;
+
+/// Handles a violation.
+pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
+    let shared_bit = vm().shared_bit;
+    let gpa = report.gpa & !shared_bit;
+    let is_shared = report.gpa & shared_bit != 0;
+    if !is_shared && gpa < GuestRam::get().end() {
+        return Ok(restore(report, gpa));
+    }
+    let access = EptViolationQualification::from_bits(report.qualification);
+    if access.fetch() {
+        return Ok(Next::GENERAL_PROTECTION);
+    }
+    let Some(access) = instruction::fetch(vcpu, report)? else {
+        if OPEN_BUS.add_and_tell() {
+            let rip = vcpu.state().rip;
+            warn!("access not emulated: cpu={} gpa={:#x} rip={rip:#x}", vcpu.index, report.gpa);
+        }
+        return Ok(Next::UNDEFINED_OPCODE);
+    };
+    let at = Location { gpa, size: access.size };
+    let is_device = is_shared && gpa % PAGE + u64::from(access.size) <= PAGE;
+    let stored = access.stored(vcpu.state());
+    let known = match stored {
+        Some(value) if is_device => devices::memory_write(vcpu, at, value),
+        None if is_device => {
+            devices::memory_read(vcpu, at).map(|value| access.complete_load(vcpu.state(), value))
+        }
+        _ => None,
+    };
+    if known.is_none() {
+        open_bus(vcpu, report.gpa);
+        access.complete_load(vcpu.state(), ones(access.size));
+    }
+    let skip = L2Exit { instruction_length: access.length.into(), ..*report };
+    vcpu.skip(&skip);
+    Ok(Next::Resume)
+}
+
+fn restore(report: &L2Exit, gpa: u64) -> Next {
+    let kind = report.extended_qualification.kind();
+    if kind == ExtendedExitQualificationKind::PENDING_EPT_VIOLATION {
+        return Next::End("the host has replaced a page of its memory");
+    }
+    // SAFETY: The page is L2's RAM, which L1 never refers to.
+    let given =
+        unsafe { alias::give_page(VM, gpa & !(PAGE - 1), PageLevel::SIZE_4K) }.or_else(|_| {
+            let large = gpa & !(PageLevel::SIZE_2M.size() - 1);
+            // SAFETY: As above.
+            unsafe { alias::give_page(VM, large, PageLevel::SIZE_2M) }
+        });
+    match given {
+        Ok(()) => Next::Resume,
+        Err(_) => Next::End("a page of its memory cannot be given back"),
+    }
+}
+
+#[cold]
+fn open_bus(vcpu: &Vcpu, gpa: u64) {
+    if OPEN_BUS.add_and_tell() {
+        warn!("nothing there: cpu={} gpa={gpa:#x}", vcpu.index);
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! HLT: this CPU gives its time back to the host until there is something for L2.
+//!
+//! The module cannot keep a halted L2, so L1 halts in its place. The last look for work is made with
+//! interrupts off and after the relay block says "halted"; the call to the host enables them by its
+//! last instruction. So whoever leaves work either is seen here or kicks, and the kick ends the call.
+//!
+//! The module's timer for L2 does not run meanwhile; the host's timer stands in for it.
+//!
+//! Spec: [GHCI] "TDG.VP.VMCALL<Instruction.HLT>".
+
+use proxy_irq::RelayBlock;
+use tdcall::{Instruction, tdvmcall};
+use x86_64::instructions::interrupts;
+
+use super::{
+    fields::Refused,
+    run,
+    signals::{self, Signal},
+    vcpu::Vcpu,
+};
+use crate::{apic, cpus, interrupt::counters::HOST_REFUSALS};
+
+/// Why a halt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// L2 has an interrupt to take.
+    Work,
+    /// Another CPU has sent INIT.
+    Reset,
+}
+
+const RFLAGS_IF: u64 = 1 << 9;
+
+/// Halts until L2 has an interrupt that it can take. Context: IF=0.
+pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
+    let deadline = vcpu.apic.timer.deadline();
+    if let Some(deadline) = deadline {
+        apic::arm_timer(deadline);
+    }
+    loop {
+        match signals::take(vcpu.index) {
+            Some(Signal::Init) => return Ok(Halt::Reset),
+            Some(Signal::Nmi) => {
+                super::exit::nmi(vcpu)?;
+                return Ok(Halt::Work);
+            }
+            Some(Signal::StartUp(_)) | None => {}
+        }
+        if deadline.is_some_and(|deadline| deadline <= cpu::tsc()) {
+            vcpu.take_timer()?;
+        }
+        vcpu.block.service(apic::reserved_irr);
+        run::drain(vcpu);
+        let awake = vcpu.state().rflags & RFLAGS_IF != 0 && vcpu.page.deliverable().is_some();
+        if awake {
+            return Ok(Halt::Work);
+        }
+        turn_after_drain(vcpu.block);
+    }
+}
+
+/// One turn of a CPU that runs no L2: does what others asked for, then halts until an interrupt.
+/// Context: IF=0.
+pub(super) fn turn(block: &RelayBlock) {
+    block.service(apic::reserved_irr);
+    turn_after_drain(block);
+}
+
+/// Halts until an interrupt, unless work is left. Context: IF=0 before and after.
+fn turn_after_drain(block: &RelayBlock) {
+    if block.try_halt().is_ok() && tdvmcall::hlt(&Instruction).is_err() {
+        HOST_REFUSALS.add();
+    }
+    // A refused halt, or work that is left: an interrupt may be what brings it.
+    interrupts::enable();
+    x86_64::instructions::nop();
+    interrupts::disable();
+    block.resume();
+}
+
+/// The life of a CPU that has no part in L2.
+pub(super) fn for_ever(index: usize) -> ! {
+    let block = cpus::relay_block(index);
+    loop {
+        turn(block);
+    }
+}

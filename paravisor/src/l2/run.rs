@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The loop around L2.
+//!
+//! A pass: let L1's own interrupts through, do what others left, move what pends into L2's APIC, enter.
+//! Interrupts are off from the drain to the entry, so whatever is posted later is either in L1's own
+//! APIC, and the module refuses the entry, or arrives while L2 runs, and the module ends it. A refused
+//! entry changes nothing: what was queued for L2 stays queued.
+//!
+//! Nothing between an interrupt of the relay and the next entry asks the host or reads or writes a
+//! field. An event whose delivery the exit interrupted is the one exception: it has to be given back.
+
+use log::{debug, warn};
+use paravisor::exit::event::Event;
+use tdcall::{ExitReason, InterruptionType, L2Exit, tdg::L2Return};
+use x86_64::instructions::interrupts;
+
+use super::{
+    end,
+    exit::{self, Next},
+    fields::Refused,
+    halt::{self, Halt},
+    signals::{self, Signal},
+    vcpu::Vcpu,
+    vm::vm,
+};
+use crate::{apic, epitaph::give_up, interrupt::counters::DROPPED_EVENTS};
+
+/// Runs this CPU's part of L2 for ever.
+pub(crate) fn run(index: usize) -> ! {
+    interrupts::disable();
+    if index >= paravisor::width::index(vm().cpus.into()) {
+        debug!("cpu {index}: not in use");
+        halt::for_ever(index);
+    }
+    let mut vcpu = match Vcpu::new(index) {
+        Ok(vcpu) => vcpu,
+        Err(refused) => give_up(format_args!("L2 cannot be set up: {refused}")),
+    };
+    let started = if index == 0 { vcpu.start_first() } else { wait_for_start(&mut vcpu) };
+    if let Err(refused) = started {
+        give_up(format_args!("L2 cannot be started: {refused}"));
+    }
+    loop {
+        if let Err(refused) = pass(&mut vcpu) {
+            end::of_l2(&mut vcpu, format_args!("field refused: {refused}"));
+        }
+    }
+}
+
+/// One turn of the loop.
+fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
+    window();
+    take_signal(vcpu)?;
+    vcpu.block.service(apic::reserved_irr);
+    drain(vcpu);
+    vcpu.write_event()?;
+    if vcpu.block.try_enter_l2().is_err() {
+        return Ok(());
+    }
+    let back = vcpu.enter();
+    vcpu.block.resume();
+    match back {
+        L2Return::Exit(report) => {
+            interrupts::enable();
+            let next = take_exit(vcpu, &report);
+            follow(vcpu, &report, next?)
+        }
+        L2Return::PendingInterruptExit(report) => {
+            give_back(vcpu, &report);
+            Ok(())
+        }
+        L2Return::HostRoutedAsync(report) => {
+            interrupts::enable();
+            let next = take_host_routed(vcpu, &report);
+            follow(vcpu, &report, next?)
+        }
+        L2Return::HostRoutedTdvmcall(_) | L2Return::NotEntered => Ok(()),
+        L2Return::Error(status) => end::of_l2(vcpu, format_args!("TDG.VP.ENTER refused: {status}")),
+    }
+}
+
+/// Lets L1's pending interrupts through.
+fn window() {
+    interrupts::enable();
+    // STI holds interrupts off for one instruction more.
+    x86_64::instructions::nop();
+    interrupts::disable();
+}
+
+/// Moves what pends into L2's APIC. Context: IF=0.
+pub(super) fn drain(vcpu: &mut Vcpu) {
+    let saved = vcpu.state().rvi;
+    let drained = vcpu.block.drain(vcpu.page, saved);
+    vcpu.state().rvi = drained.rvi;
+    if drained.spurious != 0 {
+        warn_spurious(vcpu);
+    }
+}
+
+/// Outside the relay path, because an interrupt that nobody asked for is not the relay's.
+#[cold]
+fn warn_spurious(vcpu: &Vcpu) {
+    let spurious = vcpu.block.figures().spurious;
+    if spurious.is_power_of_two() {
+        warn!("spurious: cpu={} count={spurious}", vcpu.index);
+    }
+}
+
+/// An exit in L2's own right.
+fn take_exit(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
+    give_back(vcpu, report);
+    if vcpu.event.is_some() {
+        // The exit is about the delivery, not about the instruction at RIP.
+        return Ok(match report.reason.basic() {
+            ExitReason::TRIPLE_FAULT => Next::End("triple fault"),
+            ExitReason::EPT_VIOLATION => exit::during_delivery(report),
+            _ => Next::Resume,
+        });
+    }
+    exit::handle(vcpu, report)
+}
+
+/// An exit that went to the host, which sent it here. The host is free to do that at any time, so
+/// only what L1 can check for itself has an effect.
+fn take_host_routed(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
+    give_back(vcpu, report);
+    match report.reason.basic() {
+        ExitReason::EPT_VIOLATION if vcpu.event.is_some() => Ok(exit::during_delivery(report)),
+        ExitReason::EPT_VIOLATION => exit::handle(vcpu, report),
+        ExitReason::EXCEPTION_OR_NMI => Ok(bounced(report)),
+        _ => Ok(Next::Resume),
+    }
+}
+
+/// An exception that L1 had injected and whose delivery was interrupted comes back as an exit.
+fn bounced(report: &L2Exit) -> Next {
+    let information = report.interruption;
+    if information.kind() == InterruptionType::NMI {
+        return Next::Resume;
+    }
+    match Event::from_exit(information, report.interruption_error_code, report.instruction_length) {
+        Some(event) => Next::Inject(event),
+        None => Next::Resume,
+    }
+}
+
+/// Queues the event whose delivery the exit interrupted.
+fn give_back(vcpu: &mut Vcpu, report: &L2Exit) {
+    if !report.idt_vectoring.valid() {
+        return;
+    }
+    vcpu.event = Event::from_exit(
+        report.idt_vectoring,
+        report.idt_vectoring_error_code,
+        report.instruction_length,
+    );
+    if vcpu.event.is_none() {
+        DROPPED_EVENTS.add();
+    }
+}
+
+fn follow(vcpu: &mut Vcpu, report: &L2Exit, next: Next) -> Result<(), Refused> {
+    match next {
+        Next::Resume => {}
+        Next::Skip => vcpu.skip(report),
+        Next::Inject(event) => vcpu.event = Some(event),
+        Next::Halt => {
+            vcpu.skip(report);
+            vcpu.end_shadow()?;
+            interrupts::disable();
+            if halt::until_work(vcpu)? == Halt::Reset {
+                wait_for_start(vcpu)?;
+            }
+        }
+        Next::End(why) => end::of_l2(vcpu, format_args!("{why}")),
+    }
+    Ok(())
+}
+
+fn take_signal(vcpu: &mut Vcpu) -> Result<(), Refused> {
+    match signals::take(vcpu.index) {
+        Some(Signal::Init) => wait_for_start(vcpu),
+        Some(Signal::Nmi) => exit::nmi(vcpu),
+        Some(Signal::StartUp(_)) | None => Ok(()),
+    }
+}
+
+/// Waits as a CPU does after INIT, then starts.
+fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
+    loop {
+        window();
+        if let Some(Signal::StartUp(page)) = signals::take(vcpu.index) {
+            debug!("cpu {}: start at {:#x}", vcpu.index, u32::from(page) << 12);
+            return vcpu.start_woken(page);
+        }
+        halt::turn(vcpu.block);
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! INIT, start-up and NMI from one CPU to another.
+//!
+//! One word a CPU. The sender sets bits and then kicks unconditionally: the receiver looks at its word
+//! with interrupts off before it enters L2 or halts, and a kick that comes after that look makes the
+//! module refuse the entry, or ends the halt.
+//!
+//! # Orderings
+//! Release by the sender, Acquire by the receiver: a start-up is about memory that the sender wrote,
+//! though L2's own ordering already covers that on x86.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::cpus::{self, MAX_VCPUS};
+
+/// What a CPU was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Stop and wait for a start.
+    Init,
+    /// Start in real mode at this page.
+    StartUp(u8),
+    /// A non-maskable interrupt.
+    Nmi,
+}
+
+const INIT: u32 = 1 << 8;
+const START_UP: u32 = 1 << 9;
+const NMI: u32 = 1 << 10;
+const PAGE: u32 = 0xff;
+
+static SIGNALS: [AtomicU32; MAX_VCPUS] = [const { AtomicU32::new(0) }; MAX_VCPUS];
+
+/// Tells CPU `index`, then kicks it.
+pub(super) fn send(index: usize, signal: Signal) {
+    let Some(word) = SIGNALS.get(index) else { return };
+    let change = |old: u32| {
+        Some(match signal {
+            Signal::Init => old | INIT,
+            Signal::StartUp(page) => old & !PAGE | START_UP | u32::from(page),
+            Signal::Nmi => old | NMI,
+        })
+    };
+    // The change is never refused.
+    let _ = word.fetch_update(Ordering::Release, Ordering::Relaxed, change);
+    if index != cpus::current() {
+        cpus::kick(index);
+    }
+}
+
+/// Takes what this CPU was told, INIT first.
+pub(super) fn take(index: usize) -> Option<Signal> {
+    let word = SIGNALS.get(index)?;
+    let told = word.load(Ordering::Acquire);
+    let (signal, bits) = if told & INIT != 0 {
+        (Signal::Init, INIT)
+    } else if told & START_UP != 0 {
+        (Signal::StartUp(paravisor::width::low8(told.into())), START_UP)
+    } else if told & NMI != 0 {
+        (Signal::Nmi, NMI)
+    } else {
+        return None;
+    };
+    word.fetch_and(!bits, Ordering::Acquire);
+    Some(signal)
+}

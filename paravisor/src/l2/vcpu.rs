@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One virtual CPU of L2, as its CPU's loop owns it.
+//!
+//! Of what L1 and L2 share, L1 uses nothing that would have to be switched: no FPU or vector
+//! registers, no CR2, no debug registers, none of the SYSCALL registers.
+#![expect(unsafe_code, reason = "the module reads and writes the state page by address")]
+
+use alloc::boxed::Box;
+
+use paravisor::{exit::event::Event, local_apic::LocalApic, page_walk::Paging, width};
+use proxy_irq::{L2Vector, RelayBlock, VirtualApicPage};
+use tdcall::{
+    EntryFlags, Instruction, Invalidation, L2EnterGuestState, L2Exit,
+    md::{
+        l2_vmcs::Field,
+        tdvps::{TSC_DEADLINE_OFF, tsc_deadline},
+    },
+    tdg::{self, L2Return},
+};
+
+use super::{
+    controls, entry_state,
+    fields::{self, Refused, read, write, write_id},
+    vm::{VM, vm},
+};
+use crate::cpus;
+
+/// One virtual CPU.
+pub(super) struct Vcpu {
+    /// Its index, which is its APIC id.
+    pub(super) index: usize,
+    /// The relay's state of it.
+    pub(super) block: &'static RelayBlock,
+    /// Its virtual-APIC page.
+    pub(super) page: &'static VirtualApicPage,
+    /// The rest of its APIC.
+    pub(super) apic: LocalApic,
+    /// An event that waits for the entry fields.
+    pub(super) event: Option<Event>,
+    /// What the next entry has to forget.
+    pub(super) invalidation: Invalidation,
+    state: *mut L2EnterGuestState,
+}
+
+/// Bits of the interruptibility state that end with the instruction: after STI, after MOV SS.
+const INSTRUCTION_SHADOW: u64 = 3;
+/// In the access rights of CS: 64-bit code, 32-bit code.
+const CS_LONG: u16 = 1 << 13;
+const CS_BIG: u16 = 1 << 14;
+
+impl Vcpu {
+    /// Makes the virtual CPU of CPU `index`, which is this one.
+    pub(super) fn new(index: usize) -> Result<Self, Refused> {
+        let id = u32::try_from(index).unwrap_or(u32::MAX);
+        let page = Box::leak(Box::new(VirtualApicPage::new()));
+        let vcpu = Self {
+            index,
+            block: cpus::relay_block(index),
+            page,
+            apic: LocalApic::new(id, vm().timer_ratio),
+            event: None,
+            invalidation: Invalidation::NONE,
+            state: Box::into_raw(Box::new(L2EnterGuestState::new())),
+        };
+        controls::set_up(vcpu.page)?;
+        Ok(vcpu)
+    }
+
+    /// The state page, while L2 is out.
+    pub(super) fn state(&mut self) -> &mut L2EnterGuestState {
+        // SAFETY: The page was leaked by `new`; the module uses it during an entry only, and `self`
+        // is borrowed as long as the reference lives.
+        unsafe { &mut *self.state }
+    }
+
+    /// Starts as the first CPU does.
+    pub(super) fn start_first(&mut self) -> Result<(), Refused> {
+        let (entry, start_info) = (vm().entry, vm().start_info);
+        entry_state::pvh(self.state(), entry, start_info)
+    }
+
+    /// Starts in real mode at `page`, with an APIC after INIT.
+    pub(super) fn start_woken(&mut self, page: u8) -> Result<(), Refused> {
+        self.event = None;
+        self.invalidation = Invalidation::VPID;
+        entry_state::woken(self.state(), page)
+    }
+
+    /// Runs L2. Interrupts are off, and the relay block says that L2 is entered.
+    pub(super) fn enter(&mut self) -> L2Return {
+        let flags = EntryFlags::to(VM).with_invalidation(self.invalidation);
+        let state = width::wide(self.state.expose_provenance());
+        // SAFETY: 1. The state page is private memory of this CPU, used by nothing else. 2. L1 keeps
+        // nothing in what L2 shares with it; see above.
+        let back = unsafe { tdg::vp_enter(&Instruction, flags, state) };
+        if back.exit().is_some() {
+            self.invalidation = Invalidation::NONE;
+        }
+        back
+    }
+
+    /// Puts the waiting event into the entry fields, where it stays until an entry takes it.
+    pub(super) fn write_event(&mut self) -> Result<(), Refused> {
+        let Some(event) = self.event.take() else { return Ok(()) };
+        write(Field::VM_ENTRY_EXCEPTION_ERROR_CODE, event.error_code.into())?;
+        write(Field::VM_ENTRY_INSTRUCTION_LENGTH, event.length.into())?;
+        write(Field::VM_ENTRY_INTERRUPTION_INFO, event.information.into_bits().into())
+    }
+
+    /// Steps over the instruction that caused `exit`.
+    pub(super) fn skip(&mut self, exit: &L2Exit) {
+        let mask = if is_long(exit) { u64::MAX } else { 0xffff_ffff };
+        let state = self.state();
+        state.rip = state.rip.wrapping_add(exit.instruction_length.into()) & mask;
+    }
+
+    /// Ends the shadow of STI or MOV SS, after the instruction in it was stepped over.
+    pub(super) fn end_shadow(&self) -> Result<(), Refused> {
+        fields::write_masked(Field::INTERRUPTIBILITY_STATE, 0, INSTRUCTION_SHADOW)
+    }
+
+    /// Makes `vector` pending in this CPU's own APIC.
+    pub(super) fn post(&self, vector: L2Vector) {
+        // The next drain is this CPU's own: nobody has to be kicked.
+        let _ = self.block.post_trusted(vector);
+    }
+
+    /// Tells the module when the timer ends.
+    pub(super) fn arm_timer(&self) -> Result<(), Refused> {
+        let deadline = self.apic.timer.deadline().unwrap_or(TSC_DEADLINE_OFF);
+        write_id(tsc_deadline(VM), deadline, u64::MAX)
+    }
+
+    /// If the timer has ended, makes its vector pending. The module keeps a deadline that has passed,
+    /// so it gets the next one, or none.
+    pub(super) fn take_timer(&mut self) -> Result<(), Refused> {
+        if self.apic.timer.expire(cpu::tsc())
+            && let Some(vector) = self.apic.timer_vector()
+        {
+            self.post(vector);
+        }
+        self.arm_timer()
+    }
+
+    /// The registers that choose how L2 translates addresses.
+    pub(super) fn paging() -> Result<Paging, Refused> {
+        Ok(Paging {
+            cr0: read(Field::CR0)?,
+            cr3: read(Field::CR3)?,
+            cr4: read(Field::CR4)?,
+            efer: read(Field::IA32_EFER)?,
+        })
+    }
+}
+
+/// Whether `exit` came from 64-bit code.
+pub(super) const fn is_long(exit: &L2Exit) -> bool {
+    exit.cs_access_rights & CS_LONG != 0
+}
+
+/// The width of the code that `exit` came from.
+pub(super) const fn code_bits(exit: &L2Exit) -> u32 {
+    if is_long(exit) {
+        64
+    } else if exit.cs_access_rights & CS_BIG != 0 {
+        32
+    } else {
+        16
+    }
+}

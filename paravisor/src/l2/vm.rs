@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What all CPUs of L2 have in common, and its making.
+#![expect(unsafe_code, reason = "memory is given to L2")]
+
+use log::info;
+use paravisor::command_line::Options;
+use spin::Once;
+use tdcall::{Instruction, VmIndex, md, tdg};
+
+use super::load;
+use crate::{
+    cpus,
+    epitaph::give_up,
+    memory::{alias, guest::GuestRam},
+};
+
+/// L2 is the TD's first VM besides L1.
+pub(super) const VM: VmIndex = VmIndex::VM1;
+
+/// The unit of the TSC's frequency, and the frequency of L2's APIC timer.
+const CRYSTAL_HZ: u64 = 25_000_000;
+
+static L2: Once<Vm> = Once::new();
+
+/// L2 as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Vm {
+    /// Number of virtual CPUs.
+    pub(super) cpus: u32,
+    /// The bit that makes an address shared.
+    pub(super) shared_bit: u64,
+    /// TSC ticks of one tick of the APIC timer.
+    pub(super) timer_ratio: u64,
+    /// Where the first CPU starts.
+    pub(super) entry: u32,
+    /// Where it finds the start info.
+    pub(super) start_info: u32,
+}
+
+/// Makes L2 ready to run: memory, payload, parameters.
+pub(crate) fn prepare(options: &Options<'_>, payload: Option<&[u8]>, shared_bit: u64) {
+    let vms = tdg::vm_rd(&Instruction, md::tdcs::NUM_L2_VMS).unwrap_or(0);
+    if vms == 0 {
+        give_up(format_args!("the TD has no L2 VM"));
+    }
+    let Some(payload) = payload else { give_up(format_args!("the image has no payload")) };
+    let loaded = match load::load(payload, options.guest, shared_bit) {
+        Ok(loaded) => loaded,
+        Err(error) => give_up(format_args!("payload: {error}")),
+    };
+    let ram = 0..GuestRam::get().end();
+    // SAFETY: L1 refers to L2's RAM by address only, through `GuestRam`.
+    if let Err((gpa, status)) = unsafe { alias::give(VM, ram) } {
+        give_up(format_args!("page {gpa:#x} cannot be given to L2: {status}"));
+    }
+    let cpus = options.cpus.unwrap_or(u32::MAX).min(cpus::count());
+    let megahertz = frequency();
+    info!("l2: cpus={cpus} ram={:#x} entry={:#x}", GuestRam::get().end(), loaded.entry);
+    L2.call_once(|| Vm {
+        cpus,
+        shared_bit,
+        timer_ratio: megahertz,
+        entry: loaded.entry,
+        start_info: loaded.start_info,
+    });
+}
+
+/// L2 as a whole. Only called by CPUs that were let go after [`prepare`].
+pub(super) fn vm() -> &'static Vm {
+    L2.get().unwrap_or_else(|| give_up(format_args!("L2 runs before it is made")))
+}
+
+/// The TSC's frequency in units of the crystal's.
+fn frequency() -> u64 {
+    const _: () = assert!(CRYSTAL_HZ == 25_000_000, "the field's unit");
+    tdg::vm_rd(&Instruction, md::tdcs::TSC_FREQUENCY).unwrap_or(0).max(1)
+}

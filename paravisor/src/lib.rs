@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The paravisor's decisions, without its hands: parsers, tables and models that touch no hardware.
+//!
+//! What is here runs in plain unit tests on any machine. The binary of the same name adds what needs
+//! a Trust Domain: boot, memory, interrupts, TDCALLs and the loop around L2.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+/// Register values seen at another width.
+pub mod width;
+
+/// The paravisor's own command line.
+pub mod command_line;
+
+/// The L2 payload.
+pub mod pvh;
+
+/// What a PVH payload finds at its start.
+pub mod start_info;
+
+/// L2's memory, as L1 reads it.
+pub mod guest_memory;
+
+/// L2's own paging.
+pub mod page_walk;
+
+/// The instruction behind an intercepted memory access.
+pub mod mmio;
+
+/// What L2's exits mean.
+pub mod exit;
+
+/// PCI as L2 sees it.
+pub mod pci;
+
+/// The processor that L2 sees.
+pub mod cpuid;
+
+/// L2's model-specific registers.
+pub mod msr;
+
+/// L2's local APIC.
+pub mod local_apic;

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Ports, and what is behind them.
+
+use super::Bus;
+use crate::pci::{machine::Machine, model::Model};
+
+type Mapping = <Model as Machine>::Mapping;
+
+fn machine() -> (Bus<Mapping>, Model) {
+    let mut model = Model::new(32);
+    model.set(0, 0x11e8_1234, 4);
+    (Bus::new(), model)
+}
+
+#[test]
+fn the_address_port_reads_back_and_selects() {
+    let (mut bus, mut model) = machine();
+    bus.write(&mut model, (0xcf8, 4), 0x8000_1000);
+    assert_eq!(bus.read(&mut model, 0xcf8, 4), 0x8000_1000);
+    assert_eq!(bus.read(&mut model, 0xcfc, 4), 0x11e8_1234);
+    assert_eq!(bus.read(&mut model, 0xcfe, 2), 0x11e8);
+    assert_eq!(bus.read(&mut model, 0xcfd, 1), 0x12);
+}
+
+#[test]
+fn what_is_absent_reads_as_ones_and_takes_no_writes() {
+    let (mut bus, mut model) = machine();
+    bus.write(&mut model, (0xcf8, 4), 0x8000_1800);
+    assert_eq!(bus.read(&mut model, 0xcfc, 2), 0xffff);
+    bus.write(&mut model, (0xcfc, 4), 0);
+    bus.write(&mut model, (0xcf8, 4), 0x0000_1000);
+    assert_eq!(bus.read(&mut model, 0xcfc, 4), 0xffff_ffff, "not enabled");
+    assert!(model.take_log().is_empty());
+}
+
+#[test]
+fn an_access_across_the_dword_reads_as_ones() {
+    let (mut bus, mut model) = machine();
+    bus.write(&mut model, (0xcf8, 4), 0x8000_1000);
+    assert_eq!(bus.read(&mut model, 0xcff, 2), 0xffff);
+    assert_eq!(bus.read(&mut model, 0xcfd, 4), 0xffff_ffff);
+    assert_eq!(bus.read(&mut model, 0xcf9, 1), 0xff);
+}

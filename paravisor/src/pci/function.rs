@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One PCI function: its configuration space with L2's view of the two capabilities laid over it.
+
+use super::{
+    address::Bdf,
+    capability,
+    machine::{Location, Machine, Register, Source},
+    msi::{Msi, Power},
+    msix::Msix,
+    route::{Change, Route},
+    table::{Place, Table},
+};
+use crate::width::{low16, low32, ones};
+
+/// One function with the mappings of its interrupts.
+#[derive(Debug)]
+pub struct Function<M> {
+    bdf: Bdf,
+    msi: Option<MsiFunction<M>>,
+    msix: Option<MsixFunction<M>>,
+}
+
+#[derive(Debug)]
+struct MsiFunction<M> {
+    view: Msi,
+    route: Route<M>,
+    /// The last message the device got.
+    sent: super::message::Message,
+}
+
+#[derive(Debug)]
+struct MsixFunction<M> {
+    view: Msix,
+    /// Made at the first access, because most functions' tables are never touched.
+    table: Option<Table<M>>,
+    /// Where the table is; `None` when a base address register may have changed.
+    gpa: Option<u64>,
+}
+
+const FIRST_BAR: u8 = 0x10;
+const END_OF_BARS: u8 = 0x28;
+const BAR_IO: u32 = 1;
+const BAR_WIDE: u32 = 2 << 1;
+const PAGE: u64 = 0x1000;
+
+impl<M> Function<M> {
+    /// Looks at the function at `bdf`, which exists.
+    pub fn discover(machine: &mut impl Machine<Mapping = M>, bdf: Bdf) -> Self {
+        let mut read =
+            |offset, size| machine.config_read(Register { bdf, offset, size }) & low32(ones(size));
+        let found = capability::find(&mut read);
+        let msi = found.msi.map(|offset| MsiFunction {
+            view: Msi::new(offset, low16(read(offset + 2, 2).into())),
+            route: Route::NONE,
+            sent: Default::default(),
+        });
+        let msix = found.msix.map(|offset| {
+            let control = low16(read(offset + 2, 2).into());
+            let view = Msix::new(offset, control, read(offset + 4, 4));
+            MsixFunction { view, table: None, gpa: None }
+        });
+        Self { bdf, msi, msix }
+    }
+
+    /// L2 reads configuration space.
+    pub fn config_read(
+        &self,
+        machine: &mut impl Machine<Mapping = M>,
+        offset: u8,
+        size: u8,
+    ) -> u32 {
+        let dword = offset & !3;
+        let covered = self.msi.as_ref().is_some_and(|msi| msi.view.covers(dword))
+            || self.msix.as_ref().is_some_and(|msix| msix.view.covers(dword));
+        if !covered {
+            return machine.config_read(Register { bdf: self.bdf, offset, size });
+        }
+        self.view(machine, dword) >> (8 * (offset & 3)) & low32(ones(size))
+    }
+
+    /// L2 writes configuration space.
+    pub fn config_write(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        (offset, size): (u8, u8),
+        value: u32,
+    ) {
+        let dword = offset & !3;
+        let shift = 8 * (offset & 3);
+        let mask = low32(ones(size)) << shift;
+        if self.msi.as_ref().is_some_and(|msi| msi.view.covers(dword)) {
+            let whole = self.view(machine, dword) & !mask | value << shift & mask;
+            self.write_msi(machine, dword, whole);
+        } else if self.msix.as_ref().is_some_and(|msix| msix.view.covers(dword)) {
+            let whole = self.view(machine, dword) & !mask | value << shift & mask;
+            self.write_msix_control(machine, whole);
+        } else {
+            machine.config_write(Register { bdf: self.bdf, offset, size }, value);
+            if let Some(msix) = &mut self.msix
+                && (FIRST_BAR..END_OF_BARS).contains(&offset)
+            {
+                msix.gpa = None;
+            }
+        }
+    }
+
+    /// Whether `gpa` lies in a page of the function's MSI-X table.
+    pub fn claims(&mut self, machine: &mut impl Machine<Mapping = M>, gpa: u64) -> bool {
+        let bdf = self.bdf;
+        self.msix.as_mut().is_some_and(|msix| {
+            msix.locate(machine, bdf).is_some_and(|table| {
+                let end = (table + msix.view.table_size()).next_multiple_of(PAGE);
+                (table & !(PAGE - 1)..end).contains(&gpa)
+            })
+        })
+    }
+
+    /// L2 reads in a page of the table.
+    pub fn memory_read(&self, machine: &mut impl Machine<Mapping = M>, at: Location) -> u64 {
+        match self.msix.as_ref().and_then(|msix| msix.table_offset(at)) {
+            // An untouched table is as after reset: masked.
+            Some((offset, None)) => Table::<M>::new(1).read(offset % 16, at.size),
+            Some((offset, Some(table))) => table.read(offset, at.size),
+            None => machine.memory_read(at),
+        }
+    }
+
+    /// L2 writes in a page of the table.
+    pub fn memory_write(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        at: Location,
+        value: u64,
+    ) {
+        let source = Source { bdf: self.bdf, entry: 0 };
+        let Some(msix) = &mut self.msix else { return };
+        let Some((offset, _)) = msix.table_offset(at) else {
+            return machine.memory_write(at, value);
+        };
+        let gpa = at.gpa - offset;
+        let place = Place { gpa, source, enabled: msix.view.is_enabled() };
+        let entries = msix.view.entries;
+        let table = msix.table.get_or_insert_with(|| Table::new(entries));
+        table.write(machine, place, (offset, at.size), value);
+    }
+
+    /// L2's view of one dword of a capability.
+    fn view(&self, machine: &mut impl Machine<Mapping = M>, dword: u8) -> u32 {
+        let register = Register { bdf: self.bdf, offset: dword, size: 4 };
+        let device = machine.config_read(register);
+        if let Some(msi) = self.msi.as_ref().filter(|msi| msi.view.covers(dword)) {
+            return msi.view.read(dword, device);
+        }
+        self.msix.as_ref().map_or(device, |msix| msix.view.read(device))
+    }
+
+    fn write_msi(&mut self, machine: &mut impl Machine<Mapping = M>, dword: u8, value: u32) {
+        let source = Source { bdf: self.bdf, entry: 0 };
+        let Some(msi) = &mut self.msi else { return };
+        msi.view.write(dword, value);
+        let Some(wanted) = msi.view.wanted() else {
+            return msi.stop(machine, self.bdf);
+        };
+        match msi.route.follow(machine, source, wanted) {
+            Change::None => {}
+            Change::Program(message, old) => {
+                msi.program(machine, self.bdf, message);
+                if let Some(old) = old {
+                    machine.unmap(old);
+                }
+            }
+            Change::Stop(old) => {
+                msi.view.refuse();
+                msi.stop(machine, self.bdf);
+                if let Some(old) = old {
+                    machine.unmap(old);
+                }
+            }
+        }
+    }
+
+    fn write_msix_control(&mut self, machine: &mut impl Machine<Mapping = M>, value: u32) {
+        let source = Source { bdf: self.bdf, entry: 0 };
+        let bdf = self.bdf;
+        let Some(msix) = &mut self.msix else { return };
+        let was_enabled = msix.view.is_enabled();
+        let control = msix.view.write(value);
+        let enabled = msix.view.is_enabled();
+        let gpa = msix.locate(machine, bdf);
+        if let (true, false, Some(gpa), Some(table)) = (enabled, was_enabled, gpa, &mut msix.table)
+        {
+            table.follow_all(machine, Place { gpa, source, enabled });
+        }
+        let register = Register { bdf, offset: msix.view.control_register(), size: 2 };
+        machine.config_write(register, control.into());
+        if let (false, Some(table)) = (enabled, &mut msix.table) {
+            table.release_all(machine);
+        }
+    }
+}
+
+impl<M> MsiFunction<M> {
+    /// Tells the device what to send. Only what changes is written: a device that cannot be masked
+    /// may send at any moment, and one write is never seen by half.
+    fn program(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        bdf: Bdf,
+        message: super::message::Message,
+    ) {
+        let (low, high, data) = self.view.message_registers();
+        let mut write = |offset, size, value| {
+            machine.config_write(Register { bdf, offset, size }, value);
+        };
+        if message.address != self.sent.address {
+            write(low, 4, low32(message.address));
+            if let Some(high) = high {
+                write(high, 4, low32(message.address >> 32));
+            }
+        }
+        if message.data != self.sent.data {
+            write(data, 2, message.data);
+        }
+        self.sent = message;
+        write(self.view.control_register(), 2, self.view.device_control(Power::On).into());
+    }
+
+    fn stop(&mut self, machine: &mut impl Machine<Mapping = M>, bdf: Bdf) {
+        let register = Register { bdf, offset: self.view.control_register(), size: 2 };
+        machine.config_write(register, self.view.device_control(Power::Off).into());
+        if let Some(mapping) = self.route.take() {
+            machine.unmap(mapping);
+        }
+    }
+}
+
+impl<M> MsixFunction<M> {
+    /// The table's address, read anew after a base address register may have changed.
+    fn locate(&mut self, machine: &mut impl Machine<Mapping = M>, bdf: Bdf) -> Option<u64> {
+        if self.gpa.is_none() {
+            self.gpa = self.read_bar(machine, bdf).map(|bar| bar + u64::from(self.view.table));
+        }
+        self.gpa
+    }
+
+    /// The address in the table's base address register, if that is a memory one with an address.
+    fn read_bar(&self, machine: &mut impl Machine<Mapping = M>, bdf: Bdf) -> Option<u64> {
+        let offset = FIRST_BAR + 4 * self.view.bar;
+        if offset >= END_OF_BARS {
+            return None;
+        }
+        let low = machine.config_read(Register { bdf, offset, size: 4 });
+        if low & BAR_IO != 0 {
+            return None;
+        }
+        let high = if low & BAR_WIDE != 0 && offset + 4 < END_OF_BARS {
+            machine.config_read(Register { bdf, offset: offset + 4, size: 4 })
+        } else {
+            0
+        };
+        let address = u64::from(high) << 32 | u64::from(low & !0xf);
+        // Nothing is below the first page, and nothing fits above the widest address.
+        (PAGE..1 << 51).contains(&address).then_some(address)
+    }
+
+    /// Offset in the table, and the table if L2 has touched it.
+    fn table_offset(&self, at: Location) -> Option<(u64, Option<&Table<M>>)> {
+        let offset = at.gpa.checked_sub(self.gpa?)?;
+        let inside = offset + u64::from(at.size) <= self.view.table_size();
+        inside.then_some((offset, self.table.as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What L1 needs from the machine: configuration space, device memory, mappings.
+//!
+//! The bare-metal side answers by TDVMCALLs and the relay's control plane, the tests by a model.
+
+use super::{
+    address::Bdf,
+    message::{Message, Nonsense, Target},
+};
+use core::fmt;
+
+/// One register of configuration space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// Whose.
+    pub bdf: Bdf,
+    /// Its offset.
+    pub offset: u8,
+    /// Bytes: 1, 2 or 4.
+    pub size: u8,
+}
+
+/// An address of device memory, without the shared bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Its guest-physical address.
+    pub gpa: u64,
+    /// Bytes: 1, 2, 4 or 8.
+    pub size: u8,
+}
+
+/// One interrupt of one function: its MSI-X entry, or 0 for MSI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The function.
+    pub bdf: Bdf,
+    /// The entry.
+    pub entry: u16,
+}
+
+/// Why an interrupt stays masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// L2's message means nothing.
+    Message(Nonsense),
+    /// No reserved vector is left on the CPU.
+    Full(Target),
+}
+
+/// The machine around the functions.
+pub trait Machine {
+    /// One mapping of a vector of L2 to a reserved vector of L1. Not `Clone`: it is given back once.
+    type Mapping;
+
+    /// Reads a register, as the host answers.
+    fn config_read(&mut self, register: Register) -> u32;
+
+    /// Writes a register.
+    fn config_write(&mut self, register: Register, value: u32);
+
+    /// Reads device memory, as the host answers.
+    fn memory_read(&mut self, location: Location) -> u64;
+
+    /// Writes device memory.
+    fn memory_write(&mut self, location: Location, value: u64);
+
+    /// Number of L2's virtual CPUs.
+    fn cpus(&self) -> u32;
+
+    /// Maps a vector. Interrupts are relayed from here on.
+    ///
+    /// # Errors
+    /// `Refusal::Full` when the CPU has no reserved vector left.
+    fn map(&mut self, target: Target, source: Source) -> Result<Self::Mapping, Refusal>;
+
+    /// The message that the device must send for `mapping`.
+    fn message(&self, mapping: &Self::Mapping) -> Message;
+
+    /// Gives a mapping back. The device does not use it any more.
+    fn unmap(&mut self, mapping: Self::Mapping);
+
+    /// Notes that `source` stays masked.
+    fn refused(&mut self, source: Source, why: Refusal);
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(part) => write!(f, "reason=message part={part}"),
+            Self::Full(target) => {
+                write!(f, "reason=full vector={} cpu={}", target.vector.get(), target.cpu)
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A machine of memory cells, which notes in what order it was asked for what.
+
+use super::{
+    address::Bdf,
+    machine::{Location, Machine, Refusal, Register, Source},
+    message::{Message, Target},
+};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use std::format;
+
+/// The one function of the model.
+pub(crate) const BDF: Bdf = Bdf(0x0010);
+/// Where its base address register 1 points.
+pub(crate) const BAR1: u64 = 0xfebd_0000;
+
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) config: BTreeMap<u8, u8>,
+    pub(crate) memory: BTreeMap<u64, u32>,
+    pub(crate) log: Vec<String>,
+    pub(crate) free: u8,
+    next: u8,
+}
+
+impl Model {
+    /// A machine with `free` reserved vectors, from 0x40 on.
+    pub(crate) fn new(free: u8) -> Self {
+        Self { free, ..Self::default() }
+    }
+
+    pub(crate) fn set(&mut self, offset: u8, value: u32, size: u8) {
+        for (byte, at) in value.to_le_bytes().into_iter().take(size.into()).zip(offset..) {
+            self.config.insert(at, byte);
+        }
+    }
+
+    pub(crate) fn get(&self, offset: u8, size: u8) -> u32 {
+        let byte = |at| u32::from(*self.config.get(&at).unwrap_or(&0));
+        (0..size).rev().fold(0, |all, i| all << 8 | byte(offset + i))
+    }
+
+    pub(crate) fn take_log(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.log)
+    }
+}
+
+impl Machine for Model {
+    type Mapping = (Target, u8);
+
+    fn config_read(&mut self, register: Register) -> u32 {
+        if register.bdf == BDF { self.get(register.offset, register.size) } else { u32::MAX }
+    }
+
+    fn config_write(&mut self, register: Register, value: u32) {
+        self.log.push(format!("config {:02x} = {value:x}", register.offset));
+        self.set(register.offset, value, register.size);
+    }
+
+    fn memory_read(&mut self, location: Location) -> u64 {
+        self.log.push(format!("read {:x}", location.gpa));
+        u64::from(*self.memory.get(&location.gpa).unwrap_or(&0))
+    }
+
+    fn memory_write(&mut self, location: Location, value: u64) {
+        self.log.push(format!("write {:x} = {value:x}", location.gpa));
+        self.memory.insert(location.gpa, u32::try_from(value).unwrap());
+    }
+
+    fn cpus(&self) -> u32 {
+        4
+    }
+
+    fn map(&mut self, target: Target, source: Source) -> Result<Self::Mapping, Refusal> {
+        if self.free == 0 {
+            return Err(Refusal::Full(target));
+        }
+        self.free -= 1;
+        let reserved = 0x40 + self.next;
+        self.next += 1;
+        let (vector, cpu, entry) = (target.vector.get(), target.cpu, source.entry);
+        self.log.push(format!("map {vector:x} cpu {cpu} entry {entry} -> {reserved:x}"));
+        Ok((target, reserved))
+    }
+
+    fn message(&self, (target, reserved): &Self::Mapping) -> Message {
+        Message::to_l1(u8::try_from(target.cpu).unwrap(), *reserved)
+    }
+
+    fn unmap(&mut self, (_, reserved): Self::Mapping) {
+        self.free += 1;
+        self.log.push(format!("unmap {reserved:x}"));
+    }
+
+    fn refused(&mut self, source: Source, why: Refusal) {
+        self.log.push(format!("refused entry {} {why}", source.entry));
+    }
+}

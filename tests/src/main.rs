@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! End-to-end scenarios: real images in QEMU under the emulator, one line each.
+//!
+//! A scenario is judged by counters and transcripts, never by time: what the guest's handlers
+//! counted, what left the device's outside end and what the emulator saw on the way must be the
+//! same figures. Nothing is skipped: what a scenario needs and cannot get makes it fail.
+#![forbid(unsafe_code)]
+
+/// Runs a scenario and keeps what it left behind.
+mod stand;
+
+/// The guest's figures, out of its `result` lines.
+mod figures;
+
+/// What holds for every interrupt that was relayed.
+mod account;
+
+/// The emulator by itself.
+mod own_machine;
+
+/// Each device's interrupts, on one CPU and on two.
+mod relay;
+
+/// Many at once.
+mod crowd;
+
+/// Mappings that come and go, that there is no room for, or that never were.
+mod mapping;
+
+/// Guests that do what no guest should.
+mod misuse;
+
+/// Starts that cannot succeed.
+mod bad_start;
+
+/// The same run twice.
+mod repeatable;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // A machine has up to two busy CPUs of its own.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
+    arguments.test_threads.get_or_insert(threads);
+    libtest_mimic::run(&arguments, scenarios()).exit_code()
+}
+
+fn scenarios() -> Vec<Trial> {
+    [
+        own_machine::scenarios(),
+        relay::scenarios(),
+        crowd::scenarios(),
+        mapping::scenarios(),
+        misuse::scenarios(),
+        bad_start::scenarios(),
+        repeatable::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Each device's interrupts, one at a time: none lost, none twice, none by way of the host.
+
+use libtest_mimic::Trial;
+
+use crate::account;
+use crate::stand::{Stand, Verdict, check, scenario};
+
+/// The scenarios of this theme.
+pub(crate) fn scenarios() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for cpus in [1, 2] {
+        let mut add = |name: &str, guest: &'static str, handled: u64| {
+            let name = format!("relay::{name}_on_{cpus}_cpu");
+            trials.push(scenario(name, move || exactly(cpus, guest, handled)));
+        };
+        add("the_demo_relays_each_device", "scenario=demo", 20 + 3 + 8 * 20);
+        add("edu_msi_is_relayed", "scenario=edu count=300", 300);
+        add("edu_dma_msi_is_relayed", "scenario=edu-dma count=5", 5);
+        add("doorbell_msix_is_relayed", "scenario=paced vectors=8 count=50", 400);
+        add(
+            "10000_acknowledged_interrupts_are_neither_lost_nor_duplicated",
+            "scenario=paced vectors=8 count=1250",
+            10_000,
+        );
+        add(
+            "a_guest_that_never_halts_is_interrupted",
+            "scenario=paced vectors=4 count=100 wait=poll",
+            400,
+        );
+    }
+    trials
+}
+
+/// Runs `guest` and wants `handled` interrupts, each exactly once.
+fn exactly(cpus: u32, guest: &str, handled: u64) -> Verdict {
+    Stand::new(cpus, guest).run(|outcome| {
+        let figures = account::exact(outcome)?;
+        check!(
+            figures.handled == handled,
+            "wanted {handled} interrupts, the guest had {}",
+            figures.handled
+        );
+        let used: u32 = figures.vectors.iter().map(|vector| vector.cpu + 1).max().unwrap_or(0);
+        check!(used == cpus, "{used} CPUs were interrupted, not {cpus}");
+        Ok(())
+    })
+}

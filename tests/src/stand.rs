@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The stand that a scenario runs on: programs built once, an image and a machine for each run.
+
+use core::fmt::Write;
+use core::time::Duration;
+use std::sync::OnceLock;
+
+use libtest_mimic::{Failed, Trial};
+use xtask::builds::Builds;
+use xtask::image::Image;
+use xtask::machine::{Clock, Exit, Machine, Outcome};
+use xtask::qemu::Qemu;
+
+/// How a scenario ends: well, or with a message for a person.
+pub(crate) type Verdict = Result<(), String>;
+
+/// How long a machine may take; only one that hangs needs it.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Lines of the transcript that a failure shows.
+const SHOWN: usize = 40;
+
+/// What all scenarios share.
+struct Shared {
+    builds: Builds,
+    qemu: Qemu,
+}
+
+/// A run about to be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Stand {
+    machine: Machine,
+    paravisor: String,
+    guest: String,
+    spoil: fn(&mut Vec<u8>),
+}
+
+/// Leaves the function with a message unless a condition holds.
+macro_rules! check {
+    ($holds:expr, $($why:tt)+) => {
+        if !$holds {
+            return Err(format!($($why)+));
+        }
+    };
+}
+pub(crate) use check;
+
+/// Makes a line of the test report of a scenario.
+pub(crate) fn scenario(
+    name: impl Into<String>,
+    run: impl FnOnce() -> Verdict + Send + 'static,
+) -> Trial {
+    Trial::test(name, || run().map_err(Failed::from))
+}
+
+/// Builds programs and finds QEMU when the first scenario needs them.
+fn shared() -> Result<&'static Shared, String> {
+    static SHARED: OnceLock<Result<Shared, String>> = OnceLock::new();
+    let provide = || -> xtask::Result<Shared> {
+        Ok(Shared { builds: Builds::make()?, qemu: Qemu::find(None)? })
+    };
+    SHARED
+        .get_or_init(|| provide().map_err(|failure| failure.to_string()))
+        .as_ref()
+        .map_err(Clone::clone)
+}
+
+impl Stand {
+    /// A machine, TD and guest with `cpus` CPUs each; `guest` says what the guest does.
+    pub(crate) fn new(cpus: u32, guest: &str) -> Self {
+        Self {
+            machine: Machine { smp: cpus, limit: LIMIT, ..Machine::default() },
+            paravisor: format!("log=info cpus={cpus}"),
+            guest: format!("{guest} cpus={cpus}"),
+            spoil: |_| {},
+        }
+    }
+
+    /// Gives the emulator another word.
+    pub(crate) fn emulator_option(mut self, word: &str) -> Self {
+        self.machine.options.push(word.to_owned());
+        self
+    }
+
+    /// Gives the paravisor another word.
+    pub(crate) fn paravisor_option(mut self, word: &str) -> Self {
+        self.paravisor = format!("{} {word}", self.paravisor);
+        self
+    }
+
+    /// Counts instructions instead of time.
+    pub(crate) fn by_instructions(mut self) -> Self {
+        self.machine.clock = Clock::Instructions;
+        self
+    }
+
+    /// Changes the image before it is used.
+    pub(crate) fn spoil(mut self, spoil: fn(&mut Vec<u8>)) -> Self {
+        self.spoil = spoil;
+        self
+    }
+
+    /// Runs it and hands what it left behind to `judge`.
+    pub(crate) fn run(&self, judge: impl FnOnce(&Outcome) -> Verdict) -> Verdict {
+        let outcome = self.outcome()?;
+        judge(&outcome).map_err(|why| format!("{why}\n{}", self.epilogue(&outcome)))
+    }
+
+    /// Runs it.
+    pub(crate) fn outcome(&self) -> Result<Outcome, String> {
+        let shared = shared()?;
+        let run = || -> xtask::Result<Outcome> {
+            let mut image = Image::assemble(&shared.builds, &self.paravisor, &self.guest)?;
+            (self.spoil)(&mut image.bytes);
+            self.machine.run(&shared.qemu, &shared.builds, &image)
+        };
+        run().map_err(|failure| failure.to_string())
+    }
+
+    /// What a person wants to see of a run that failed.
+    fn epilogue(&self, outcome: &Outcome) -> String {
+        let skipped = outcome.console.len().saturating_sub(SHOWN);
+        let mut text = format!("guest: {}\nexit: {}\n", self.guest, outcome.exit);
+        for line in outcome.console.iter().skip(skipped) {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "  {line}");
+        }
+        for row in &outcome.report.rows {
+            let _ = writeln!(text, "  {row:?}");
+        }
+        let _ = writeln!(text, "  {:?}", outcome.report.end);
+        let _ = writeln!(text, "  peer: {:?}", outcome.peer);
+        text
+    }
+}
+
+/// Checks that a run ended as it must.
+pub(crate) fn ended(outcome: &Outcome, exit: &Exit) -> Verdict {
+    if outcome.exit == *exit {
+        Ok(())
+    } else {
+        Err(format!("wanted the end \"{exit}\" but got \"{}\"", outcome.exit))
+    }
+}
+
+/// Checks that some line of the transcript begins with `prefix` and contains `part`.
+pub(crate) fn said(outcome: &Outcome, prefix: &str, part: &str) -> Verdict {
+    let part = part.to_lowercase();
+    let fits = |line: &String| line.starts_with(prefix) && line.to_lowercase().contains(&part);
+    if outcome.console.iter().any(fits) {
+        Ok(())
+    } else {
+        Err(format!("no line \"{prefix}…{part}…\""))
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The three programs of a run, as ELF files with symbols.
+
+use core::time::Duration;
+use std::path::PathBuf;
+
+use crate::{
+    Result,
+    bare_metal::{BareMetal, PROGRAMS},
+    paths,
+    progress::step,
+    toolchain::TARGET,
+};
+
+const LIMIT: Duration = Duration::from_secs(1200);
+
+/// What was built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Builds {
+    /// The emulator: QEMU's kernel.
+    pub emulator: PathBuf,
+    /// The paravisor: most of the image.
+    pub paravisor: PathBuf,
+    /// The guest that the image carries.
+    pub guest: PathBuf,
+}
+
+impl Builds {
+    /// Builds them, after providing what is needed for that.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be provided or does not build; the failure has the compiler's words.
+    pub fn make() -> Result<Self> {
+        let bare_metal = BareMetal::provide()?;
+        let packages = PROGRAMS.iter().flat_map(|program| ["--package", program]);
+        let cargo = bare_metal.cargo("build", LIMIT).args(["--release", "--quiet"]).args(packages);
+        step("build", &PROGRAMS.join(", "), || cargo.stdout())?;
+        Ok(Self::made())
+    }
+
+    /// Returns where they are once built.
+    pub(crate) fn made() -> Self {
+        let directory = paths::target().join(TARGET).join("release");
+        let [emulator, paravisor, guest] = PROGRAMS.map(|program| directory.join(program));
+        Self { emulator, paravisor, guest }
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The commands of `cargo xtask`, a file each.
+
+/// Runs the image in the emulator.
+mod run;
+
+/// Builds the image.
+mod image;
+
+/// Checks everything.
+mod test;
+
+/// Checks the source without running it.
+mod lint;
+
+/// Says what is missing.
+mod doctor;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::Result;
+
+/// Builds, runs and checks Lychgate.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the image in the emulator and show what became of each interrupt
+    Run(run::Options),
+    /// Build the image, its measurements and checksums
+    Image(image::Options),
+    /// Check everything: unit tests, loom, lints, end-to-end tests
+    Test(test::Options),
+    /// What the continuous integration runs; the same as `test`
+    Ci(test::Options),
+    /// Check format, lints, documentation and the house's own rules
+    Lint,
+    /// Say what this machine lacks and how to get it
+    Doctor,
+}
+
+/// Runs the command that the command line asks for.
+#[must_use]
+pub fn main() -> ExitCode {
+    match dispatch(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(options) => run::run(&options),
+        Command::Image(options) => image::run(&options),
+        Command::Test(options) | Command::Ci(options) => test::run(&options),
+        Command::Lint => lint::run(),
+        Command::Doctor => doctor::run(),
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What gdb must be told: where the machine listens, whose symbols are where, where L1 begins.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Result,
+    bare_metal::{REMAPPED_REGISTRY, REMAPPED_ROOT},
+    builds::Builds,
+    failure::Context,
+    paths,
+};
+
+/// Where every virtual CPU of the TD begins, and the machine's own CPUs before them.
+const RESET_VECTOR: u64 = 0xffff_fff0;
+
+/// Writes the command file and returns the command line that uses it.
+pub(crate) fn prepare(builds: &Builds, port: u16) -> Result<String> {
+    let path = paths::images()?.join("debug.gdb");
+    fs::write(&path, commands(builds, port))
+        .context(|| format!("cannot write {}", path.display()))?;
+    Ok(format!("gdb -x {}", path.display()))
+}
+
+fn commands(builds: &Builds, port: u16) -> String {
+    let registry = paths::registry().unwrap_or_else(|| PathBuf::from(REMAPPED_REGISTRY));
+    let Builds { emulator, paravisor, guest } = builds;
+    let symbols = |file: &Path| format!("add-symbol-file {}\n", file.display());
+    [
+        "# L0: the emulator; L1: the paravisor; L2: the guest. Each has addresses of its own.\n",
+        "set pagination off\nset confirm off\nset architecture i386:x86-64\n",
+        &format!("set substitute-path {REMAPPED_ROOT} {}\n", paths::root().display()),
+        &format!("set substitute-path {REMAPPED_REGISTRY} {}\n", registry.display()),
+        &format!("symbol-file {}\n", emulator.display()),
+        &symbols(paravisor),
+        &symbols(guest),
+        &format!("target remote :{port}\n"),
+        "# The machine's reset comes by here, too; the stop after that one is L1's.\n",
+        &format!("hbreak *{RESET_VECTOR:#x}\n"),
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::commands;
+    use crate::builds::Builds;
+
+    #[test]
+    fn gdb_gets_all_symbols_and_stops_where_l1_begins() {
+        let builds = Builds { emulator: "/e".into(), paravisor: "/p".into(), guest: "/g".into() };
+        let text = commands(&builds, 4321);
+        for line in [
+            "symbol-file /e",
+            "add-symbol-file /p",
+            "add-symbol-file /g",
+            "target remote :4321",
+            "hbreak *0xfffffff0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{text}");
+        }
+    }
+}

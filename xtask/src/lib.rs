@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The one door to the project: whatever is built, run or checked goes through here.
+//!
+//! It provides what a machine lacks and says so, never asks a question, and gives every program
+//! that it starts a time limit. The end-to-end tests use it as a library.
+#![forbid(unsafe_code)]
+
+/// The commands of `cargo xtask`.
+pub mod command;
+
+/// Why something did not work, and what to do about it.
+mod failure;
+
+/// Where things are.
+mod paths;
+
+/// Programs that are started, with a time limit.
+mod tool;
+
+/// What went on, for the person who waits.
+mod progress;
+
+/// The Rust compiler in use.
+mod toolchain;
+
+/// The core library of the bare-metal target.
+mod sysroot;
+
+/// Bare-metal builds.
+mod bare_metal;
+
+/// The three programs of a run.
+pub mod builds;
+
+/// The TD's image.
+pub mod image;
+
+/// The machine emulator.
+pub mod qemu;
+
+/// One run: a machine, what it printed, how it ended.
+pub mod machine;
+
+/// What the emulator reports of a run.
+pub mod report;
+
+/// A run's figures for a person.
+mod table;
+
+/// A run's events for a trace viewer.
+mod trace;
+
+/// What gdb must be told.
+mod debugger;
+
+/// The rules for source files that no other tool checks.
+mod rules;
+
+pub use failure::{Failure, Result};

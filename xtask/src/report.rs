@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the emulator reports of a run: one JSON object a line, on a port of its own.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, failure::Context};
+
+/// Everything reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// One for each way that an interrupt took.
+    pub rows: Vec<Row>,
+    /// One for each virtual CPU.
+    pub cpus: Vec<Cpu>,
+    /// The guest's lines that begin with `result `.
+    pub guest: Vec<String>,
+    /// How it ended, unless the machine died first.
+    pub end: Option<End>,
+    /// What happened when, if that was asked for.
+    pub trace: Vec<TraceEvent>,
+}
+
+/// The figures of one way: a device's interrupt to one vector of L2 on one CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// PCI vendor and device, `1234:11e8`.
+    pub device: String,
+    /// PCI address, `00:02.0`.
+    pub bdf: String,
+    /// The device's interrupt, counted from 0.
+    pub entry: u32,
+    /// The virtual CPU that takes it.
+    pub cpu: u32,
+    /// The vector of L1 set aside for it.
+    pub reserved: u32,
+    /// The vector of L2.
+    pub vector: u32,
+    /// How it is relayed.
+    pub mode: String,
+    /// Messages that the device sent.
+    pub messages: u64,
+    /// Interrupts that L2 took.
+    pub relayed: u64,
+    /// Messages that found an earlier one still pending.
+    pub merged: u64,
+    /// Messages that are neither.
+    pub lost: i64,
+    /// Exits to the host on the relay path.
+    pub host_exits: u64,
+    /// Calls to the host on the relay path.
+    pub tdvmcalls: u64,
+}
+
+/// The figures of one virtual CPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cpu {
+    /// Its index.
+    pub cpu: u32,
+    /// Reserved vectors taken without a device's message.
+    pub spurious: u64,
+    /// Reserved vectors taken that no vector of L2 belongs to.
+    pub unmapped: u64,
+    /// Notifications of posted interrupts.
+    pub notifications: u64,
+    /// Exits from L2 to L1.
+    pub l2_exits: u64,
+    /// Of these, those because of an interrupt for L1.
+    pub l2_exits_pending_interrupt: u64,
+    /// Entries of L2.
+    pub vp_enter: u64,
+    /// Entries refused because of an interrupt for L1.
+    pub vp_enter_refused: u64,
+    /// Exits to the host.
+    pub td_exits: u64,
+    /// Calls to the host.
+    pub tdvmcalls: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// `success`, `failure`, or what killed it.
+    pub status: String,
+    /// What there is to say about it.
+    #[serde(default)]
+    pub message: String,
+    /// The time-stamp counter: instructions, if that is what the machine counts.
+    #[serde(default)]
+    pub instructions: u64,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceEvent {
+    /// The time-stamp counter.
+    pub ts: u64,
+    /// The virtual CPU concerned.
+    pub cpu: u32,
+    /// What it was.
+    pub event: String,
+    /// The vector, if it is about one.
+    pub vector: u32,
+    /// What else belongs to it.
+    pub arg: u64,
+}
+
+/// A line of the report.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Record {
+    Row(Row),
+    Cpu(Cpu),
+    Guest { line: String },
+    End(End),
+    Trace(TraceEvent),
+}
+
+impl Report {
+    /// Reads a report.
+    ///
+    /// # Errors
+    ///
+    /// If a line is not a record.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut report = Self::default();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let record =
+                serde_json::from_str(line).context(|| format!("report has the line {line:?}"))?;
+            match record {
+                Record::Row(row) => report.rows.push(row),
+                Record::Cpu(cpu) => report.cpus.push(cpu),
+                Record::Guest { line } => report.guest.push(line),
+                Record::End(end) => report.end = Some(end),
+                Record::Trace(event) => report.trace.push(event),
+            }
+        }
+        Ok(report)
+    }
+
+    /// Returns the sums of all rows.
+    #[must_use]
+    pub fn total(&self) -> Row {
+        self.rows.iter().fold(Row::default(), |sum, row| Row {
+            messages: sum.messages + row.messages,
+            relayed: sum.relayed + row.relayed,
+            merged: sum.merged + row.merged,
+            lost: sum.lost + row.lost,
+            host_exits: sum.host_exits + row.host_exits,
+            tdvmcalls: sum.tdvmcalls + row.tdvmcalls,
+            ..sum
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Report;
+
+    const TEXT: &str = r#"
+{"type":"row","device":"1234:11e8","bdf":"00:02.0","entry":0,"cpu":0,"reserved":64,"vector":81,"mode":"posted","messages":9,"relayed":7,"merged":2,"lost":0,"host_exits":0,"tdvmcalls":0}
+{"type":"row","device":"1af4:1110","bdf":"00:03.0","entry":3,"cpu":1,"reserved":65,"vector":82,"mode":"posted","messages":5,"relayed":5,"merged":1,"lost":-1,"host_exits":0,"tdvmcalls":0}
+{"type":"cpu","cpu":0,"spurious":1,"unmapped":0,"notifications":9,"l2_exits":40,"l2_exits_pending_interrupt":7,"vp_enter":41,"vp_enter_refused":1,"td_exits":30,"tdvmcalls":20}
+{"type":"guest","line":"result scenario=demo ok=1"}
+{"type":"trace","ts":5,"cpu":0,"event":"device","vector":64,"arg":32}
+{"type":"end","status":"success","message":"","instructions":123}
+"#;
+
+    #[test]
+    fn every_record_of_a_report_is_read() {
+        let report = Report::parse(TEXT).unwrap();
+        assert_eq!((report.rows.len(), report.cpus.len(), report.trace.len()), (2, 1, 1));
+        assert_eq!(report.rows[0].vector, 81);
+        assert_eq!(report.cpus[0].l2_exits_pending_interrupt, 7);
+        assert_eq!(report.guest, ["result scenario=demo ok=1"]);
+        assert_eq!(report.end.unwrap().instructions, 123);
+    }
+
+    #[test]
+    fn sums_are_over_all_rows() {
+        let total = Report::parse(TEXT).unwrap().total();
+        assert_eq!((total.messages, total.relayed, total.merged, total.lost), (14, 12, 3, -1));
+    }
+
+    #[test]
+    fn a_damaged_report_is_refused_with_the_line() {
+        let failure = Report::parse("{\"type\":\"row\"").unwrap_err();
+        assert!(failure.to_string().contains("row"), "{failure}");
+        assert!(Report::parse("{\"type\":\"new\"}").is_err());
+    }
+}

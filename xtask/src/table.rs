@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A run's figures for a person: one line for each way that interrupts took.
+
+use crate::report::{Report, Row};
+
+const HEADINGS: [&str; 12] = [
+    "device",
+    "int",
+    "L2 vector",
+    "reserved",
+    "CPU",
+    "mode",
+    "messages",
+    "relayed",
+    "merged",
+    "lost",
+    "host exits",
+    "TDVMCALLs",
+];
+
+/// How many columns, from the left, are words rather than numbers.
+const WORDS: usize = 1;
+
+/// Returns the table, with a line of sums if there is more than one line.
+pub(crate) fn table(report: &Report) -> String {
+    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    lines.extend(report.rows.iter().map(cells));
+    if report.rows.len() > 1 {
+        let mut total = cells(&report.total());
+        for cell in &mut total[..6] {
+            cell.clear();
+        }
+        "total".clone_into(&mut total[0]);
+        lines.push(total);
+    }
+    let widths: [usize; HEADINGS.len()] = core::array::from_fn(|column| {
+        lines.iter().map(|line| line[column].len()).max().unwrap_or(0)
+    });
+    lines.iter().map(|line| align(line, &widths)).collect()
+}
+
+fn cells(row: &Row) -> [String; HEADINGS.len()] {
+    [
+        format!("{} {}", row.bdf, row.device),
+        row.entry.to_string(),
+        format!("{:#04x}", row.vector),
+        format!("{:#04x}", row.reserved),
+        row.cpu.to_string(),
+        row.mode.clone(),
+        row.messages.to_string(),
+        row.relayed.to_string(),
+        row.merged.to_string(),
+        row.lost.to_string(),
+        row.host_exits.to_string(),
+        row.tdvmcalls.to_string(),
+    ]
+}
+
+fn align(line: &[String; HEADINGS.len()], widths: &[usize; HEADINGS.len()]) -> String {
+    let cells = line.iter().zip(widths).enumerate().map(|(column, (cell, &width))| {
+        if column < WORDS { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+    });
+    let line = cells.collect::<Vec<_>>().join("  ");
+    format!("{}\n", line.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+    use crate::report::{Report, Row};
+
+    #[test]
+    fn columns_line_up_and_sums_come_last() {
+        let row = Row {
+            device: "1234:11e8".to_owned(),
+            bdf: "00:02.0".to_owned(),
+            vector: 0x51,
+            reserved: 0x40,
+            mode: "posted".to_owned(),
+            messages: 1000,
+            relayed: 990,
+            merged: 10,
+            ..Row::default()
+        };
+        let report = Report { rows: vec![row.clone(), row], ..Report::default() };
+        let text = table(&report);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert!(lines.iter().all(|line| line.len() == lines[0].len()), "\n{text}");
+        assert!(lines[1].contains("0x51") && lines[1].contains("0x40"), "\n{text}");
+        assert!(lines[3].starts_with("total") && lines[3].contains("2000"), "\n{text}");
+    }
+}

@@ -17,14 +17,9 @@ pub(crate) const MAX_VCPUS: usize = 16;
 
 /// The relay's state of each CPU. An observer outside the TD finds it by this name.
 #[unsafe(no_mangle)]
-static RELAY_TABLE: [RelayBlock; MAX_VCPUS] = [const { RelayBlock::new() }; MAX_VCPUS];
+pub(crate) static RELAY_TABLE: [RelayBlock; MAX_VCPUS] = [const { RelayBlock::new() }; MAX_VCPUS];
 
 static COUNT: AtomicU32 = AtomicU32::new(1);
-
-/// All relay blocks.
-pub(crate) fn relay_table() -> &'static [RelayBlock; MAX_VCPUS] {
-    &RELAY_TABLE
-}
 
 /// The relay block of CPU `index`. An index out of range cannot come about; it means CPU 0.
 pub(crate) fn relay_block(index: usize) -> &'static RelayBlock {

@@ -4,7 +4,7 @@
 //! Flavour `kvm`: it knows the GHCI and nothing else. It owns the devices and gives some of them to
 //! the TD, whose interrupts the IOMMU posts without it.
 //!
-//! Spec: [GHCI]; [TDX-BASE] "TD Build and Boot".
+//! Spec: GHCI; TDX-BASE "TD Build and Boot".
 
 /// The emulator's command line.
 pub(crate) mod command_line;

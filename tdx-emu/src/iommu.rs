@@ -6,11 +6,11 @@
 //! vector in the virtual CPU's posted-interrupt descriptor, and notifies the CPU that runs it. The
 //! host has no part in it.
 //!
-//! Remapping of DMA is not here yet; its place is beside [`remapping`]: a device's requests reach
+//! Remapping of DMA is not here yet; its place is beside `remapping`: a device's requests reach
 //! what the host says, which is the shared memory of the TD and nothing else. Until then a device
 //! with bus mastering enabled addresses the machine's memory.
 //!
-//! Spec: [VT-D] "Interrupt Remapping", "Interrupt Posting".
+//! Spec: VT-D "Interrupt Remapping", "Interrupt Posting".
 
 /// Which vector of which virtual CPU a physical vector stands for.
 pub(crate) mod remapping;

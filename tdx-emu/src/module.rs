@@ -98,7 +98,6 @@ pub(crate) mod unsupported;
 pub(crate) use posted_interrupt::{note_external_interrupt, note_notification};
 pub(crate) use system::{tdh_sys_config, tdh_sys_init, tdh_sys_key_config, tdh_sys_lp_init};
 pub(crate) use td::debug_read_gpa;
-pub(crate) use td_exit::HostRegisters;
 pub(crate) use tdh_mem::{
     tdh_mem_page_add, tdh_mem_page_aug, tdh_mem_page_demote, tdh_mem_page_remove,
     tdh_mem_range_block, tdh_mem_sept_add, tdh_mem_track, tdh_mr_extend, tdh_mr_finalize,
@@ -106,7 +105,5 @@ pub(crate) use tdh_mem::{
 pub(crate) use tdh_mng::{
     tdh_mng_addcx, tdh_mng_create, tdh_mng_init, tdh_mng_key_config, tdh_mng_rd, tdh_mng_wr,
 };
-pub(crate) use tdh_vp::{
-    has_outstanding_notification, tdh_vp_addcx, tdh_vp_create, tdh_vp_init, tdh_vp_rd, tdh_vp_wr,
-};
+pub(crate) use tdh_vp::{tdh_vp_addcx, tdh_vp_create, tdh_vp_init, tdh_vp_rd, tdh_vp_wr};
 pub(crate) use tdh_vp_enter::{RESUME_L1, tdh_vp_enter};

@@ -3,7 +3,7 @@
 //!
 //! The IOMMU and the TDX module call one hook for each event, on the CPU where it happens; `cpu` is
 //! the virtual CPU concerned. A hook never waits: it counts, and notes the event if a trace was asked
-//! for. Before [`start`] nothing is attributed to vectors of L2.
+//! for. Before `start` nothing is attributed to vectors of L2.
 
 /// A number of events.
 mod counter;

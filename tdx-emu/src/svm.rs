@@ -9,6 +9,9 @@
 /// Memory of the machine by host-physical address.
 pub(crate) mod physical;
 
+/// Parts of registers.
+pub(crate) mod narrow;
+
 /// The virtual-machine control block: one page, one virtual machine.
 pub(crate) mod vmcb;
 

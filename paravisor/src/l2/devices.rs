@@ -40,13 +40,8 @@ const PATIENCE: u64 = 1 << 33;
 const KICK_INTERVAL: u64 = 1 << 18;
 
 static BUS: Mutex<Bus<Mapping>> = Mutex::new(Bus::new());
-static RELAY: Mutex<Option<Relay<'static, MAX_VCPUS>>> = Mutex::new(None);
-
-/// Runs `work` on the relay's control plane, which the first caller makes.
-fn with_relay<R>(work: impl FnOnce(&mut Relay<'static, MAX_VCPUS>) -> R) -> R {
-    let mut relay = RELAY.lock();
-    work(relay.get_or_insert_with(|| Relay::new(cpus::relay_table(), vectors::RELAY)))
-}
+static RELAY: Mutex<Relay<'static, MAX_VCPUS>> =
+    Mutex::new(Relay::new(&cpus::RELAY_TABLE, vectors::RELAY));
 
 /// The host's devices, and the tickets of what was unmapped on the way.
 struct Host {
@@ -98,7 +93,7 @@ fn wait(vcpu: &Vcpu, ticket: Ticket<'static>) {
         }
         if now.saturating_sub(since) > PATIENCE {
             warn!("unmap: the owner is silent: cpu={}", ticket.cpu());
-            return with_relay(|relay| relay.quarantine(ticket));
+            return RELAY.lock().quarantine(ticket);
         }
         core::hint::spin_loop();
     }
@@ -106,7 +101,7 @@ fn wait(vcpu: &Vcpu, ticket: Ticket<'static>) {
 
 /// One line for each interrupt that has, or was refused, a way.
 pub(super) fn say_mappings() {
-    let listed: Vec<_> = with_relay(|relay| relay.mappings().collect());
+    let listed: Vec<_> = RELAY.lock().mappings().collect();
     for entry in listed {
         let mode = match entry.mode {
             Mode::Posted => "posted",
@@ -167,7 +162,9 @@ impl Machine for Host {
 
     fn map(&mut self, target: Target, source: Source) -> Result<Mapping, Refusal> {
         let cpu = width::index(target.cpu.into());
-        with_relay(|relay| relay.map(cpu, target.vector, relay_source(source)))
+        RELAY
+            .lock()
+            .map(cpu, target.vector, relay_source(source))
             .map_err(|_: MapError| Refusal::Full(target))
     }
 
@@ -178,7 +175,8 @@ impl Machine for Host {
 
     fn unmap(&mut self, mapping: Mapping) {
         // A mapping of ours that the relay does not know would be a bug without consequence.
-        if let Ok(ticket) = with_relay(|relay| relay.unmap(mapping)) {
+        let ticket = RELAY.lock().unmap(mapping);
+        if let Ok(ticket) = ticket {
             self.tickets.push(ticket);
         }
     }

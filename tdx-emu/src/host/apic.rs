@@ -5,7 +5,7 @@
 //! identity, local vectors, the timer and interprocessor interrupts. Only x2APIC mode exists, and
 //! only what KVM offers a TD: there is no INIT, no start-up IPI, no SMI.
 //!
-//! Spec: [SDM] "Extended XAPIC (x2APIC)"; [TDX-BASE] "Virtual APIC".
+//! Spec: SDM "Extended XAPIC (x2APIC)"; TDX-BASE "Virtual APIC".
 
 const APIC_BASE: u32 = 0x1b;
 const TSC_DEADLINE: u32 = 0x6e0;

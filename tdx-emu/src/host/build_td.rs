@@ -2,7 +2,7 @@
 //! Builds the TD: the SEAMCALLs from TDH.MNG.CREATE to TDH.MR.FINALIZE, in the order that the
 //! architecture wants.
 //!
-//! Spec: [TDX-BASE] "TD Life Cycle Management", "TD Build and Boot"; [TDVF] "TDVF Descriptor".
+//! Spec: TDX-BASE "TD Life Cycle Management", "TD Build and Boot"; TDVF "TDVF Descriptor".
 
 use alloc::vec::Vec;
 use core::fmt;

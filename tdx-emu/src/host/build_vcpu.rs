@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Builds a virtual CPU: TDH.VP.CREATE to the fields that the host writes.
 //!
-//! Spec: [TDX-BASE] "VCPU Creation and Initialization"; [TDX-ABI] "TDH.VP.WR Leaf".
+//! Spec: TDX-BASE "VCPU Creation and Initialization"; TDX-ABI "TDH.VP.WR Leaf".
 
 use tdcall::{
     PostedInterruptDescriptor, VmIndex,

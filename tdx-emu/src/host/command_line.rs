@@ -130,15 +130,15 @@ impl CommandLine {
                 self.vcpus = Some(wanted.ok_or(bad("a number of CPUs"))?);
             }
             "memory" => {
-                self.memory = memory(value).ok_or(bad("an even number of MiB, 32 to 2048"))?
+                self.memory = memory(value).ok_or(bad("an even number of MiB, 32 to 2048"))?;
             }
             "log" => self.log = value.parse().map_err(|_| bad("a log level"))?,
             "trace" => self.trace = flag(value).ok_or(bad("0 or 1"))?,
             "relay_table" => {
-                self.relay_table = Some(hex(value).ok_or(bad("a hexadecimal address"))?)
+                self.relay_table = Some(hex(value).ok_or(bad("a hexadecimal address"))?);
             }
             "relay_stride" => {
-                self.relay_stride = value.parse().map_err(|_| bad("a number of bytes"))?
+                self.relay_stride = value.parse().map_err(|_| bad("a number of bytes"))?;
             }
             "devices" => self.devices = devices(value).ok_or(bad("up to 8 vendor:device"))?,
             "unasked" => self.unasked = Some(unasked(value).ok_or(bad("vector:count"))?),

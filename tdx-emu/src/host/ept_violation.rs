@@ -9,7 +9,7 @@
 //! | L1 changes attributes, table missing | give the table                           |
 //! | L1, otherwise                        | the TD cannot go on                      |
 //!
-//! Spec: [TDX-ABI] "TDH.VP.ENTER Leaf", extended exit qualification; [TDX-TDP] "EPT Violations".
+//! Spec: TDX-ABI "TDH.VP.ENTER Leaf", extended exit qualification; TDX-TDP "EPT Violations".
 
 use tdcall::{ExtendedExitQualification, ExtendedExitQualificationKind as Kind, Registers};
 

@@ -5,7 +5,7 @@
 //! else. Their memory is mapped straight into the shared EPT, except pages with an MSI-X table and
 //! pages that hold memory of other devices too: accesses to those come as TDVMCALLs.
 //!
-//! Spec: [PCI] "Configuration Mechanism".
+//! Spec: PCI "Configuration Mechanism".
 
 /// What the machine must offer.
 pub(crate) mod platform;

@@ -5,7 +5,7 @@
 //! 2 MiB at once where the TD asks for that and the machine has it. Such a page is split when a part
 //! of it is accepted alone, or becomes shared.
 //!
-//! Spec: [TDX-BASE] "Dynamic Page Addition", "Removing TD Private Pages".
+//! Spec: TDX-BASE "Dynamic Page Addition", "Removing TD Private Pages".
 
 use alloc::vec::Vec;
 use core::{

@@ -9,7 +9,7 @@
 //! written once its target is complete. Whoever removes an entry must flush every CPU before the
 //! page is used for something else.
 //!
-//! Spec: [APM] "Nested Paging"; [TDX-BASE] "Shared EPT".
+//! Spec: APM "Nested Paging"; TDX-BASE "Shared EPT".
 
 /// Present, writable, user: the processor wants the last one in nested tables.
 const TABLE: u64 = 0b111;

@@ -2,8 +2,8 @@
 //! From the command line to running virtual CPUs.
 //!
 //! # Orderings
-//! [`INITIALIZED`] is counted up with `Release` by each CPU after TDH.SYS.LP.INIT and read with
-//! `Acquire` by the first one, which goes on when all are there. The TD is published by [`Td::publish`].
+//! `INITIALIZED` is counted up with `Release` by each CPU after TDH.SYS.LP.INIT and read with
+//! `Acquire` by the first one, which goes on when all are there. The TD is published by `Td::publish`.
 
 use alloc::vec::Vec;
 use core::{

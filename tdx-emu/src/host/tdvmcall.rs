@@ -14,7 +14,7 @@
 //! | 0x10003 | ReportFatalError          | ends the run                                    |
 //! | 0x10004 | SetupEventNotifyInterrupt | vector for finished quotes                      |
 //!
-//! Spec: [GHCI] "TDG.VP.VMCALL Interface".
+//! Spec: GHCI "TDG.VP.VMCALL Interface".
 
 mod cpuid;
 mod get_quote;

@@ -2,7 +2,7 @@
 //! A virtual CPU as the host knows it. It runs on the physical CPU of the same number.
 //!
 //! # Orderings
-//! [`Vcpu::enter`] counts an entry before the virtual CPU runs, and whoever changed a translation
+//! `Vcpu::enter` counts an entry before the virtual CPU runs, and whoever changed a translation
 //! reads the count afterwards, both sequentially consistent: either the other side sees the entry and
 //! waits for it to end, or the entry sees the changed translation.
 

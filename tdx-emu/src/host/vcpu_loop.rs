@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs a virtual CPU: enter the TD, see why it left, do what it needs, enter again.
 //!
-//! Spec: [TDX-ABI] "TDH.VP.ENTER Leaf".
+//! Spec: TDX-ABI "TDH.VP.ENTER Leaf".
 
 use tdcall::{ExitReason, Registers, Status};
 

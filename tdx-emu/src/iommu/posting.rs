@@ -3,10 +3,10 @@
 //!
 //! # Orderings
 //! The request is set before ON is looked at, both sequentially consistent, as in
-//! [`tdcall::PostedInterruptDescriptor`], where the argument is: whoever cleared ON takes the
+//! `tdcall::PostedInterruptDescriptor`, where the argument is: whoever cleared ON takes the
 //! requests afterwards, so a poster that finds ON set may stay silent.
 //!
-//! Spec: [VT-D] "Interrupt-Posting Hardware Operation".
+//! Spec: VT-D "Interrupt-Posting Hardware Operation".
 
 use core::sync::atomic::Ordering::SeqCst;
 

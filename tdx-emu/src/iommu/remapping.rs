@@ -9,12 +9,12 @@
 //! | 63:56 | number of the virtual CPU, for the figures only  |
 //!
 //! # Orderings
-//! An entry is one word: [`Table::set`] stores it with `Release`, [`Table::get`] loads it with
+//! An entry is one word: `Table::set` stores it with `Release`, `Table::get` loads it with
 //! `Acquire` in the interrupt handler, so a handler that sees an entry sees the descriptor as it was
 //! initialized. Replacing an entry moves the next message at once; a message that was looked up
 //! before goes where it was meant to go when it was sent.
 //!
-//! Spec: [VT-D] "Interrupt Remapping Table Entry for Posted Interrupts".
+//! Spec: VT-D "Interrupt Remapping Table Entry for Posted Interrupts".
 
 use core::sync::atomic::{
     AtomicU64,

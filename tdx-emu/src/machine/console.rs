@@ -17,10 +17,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use spin::Mutex;
 use x86_64::instructions::{hlt, interrupts, port::PortWriteOnly};
 
-use super::{
-    line_buffer,
-    port_writer::{PortWriter, initialize_com1},
-};
+use super::port_writer::{PortWriter, initialize_com1};
 
 /// The exit value for a bug of L0 itself.
 const OWN_BUG: u8 = 0x15;
@@ -155,25 +152,6 @@ impl Log for Logger {
     }
 
     fn flush(&self) {}
-}
-
-/// Bytes of a guest's serial port, printed as they make up lines.
-#[derive(Debug)]
-pub(crate) struct LineBuffer {
-    who: Who,
-    line: line_buffer::LineBuffer,
-}
-
-impl LineBuffer {
-    /// Makes an empty line of `who`.
-    pub(crate) const fn new(who: Who) -> Self {
-        Self { who, line: line_buffer::LineBuffer::new() }
-    }
-
-    /// Takes one byte and prints the line that it completes, if it does.
-    pub(crate) fn put(&mut self, byte: u8) {
-        self.line.put(byte, |text| line(self.who, text));
-    }
 }
 
 /// The panic handler.

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::svm::{
     exit::VmxExit,
+    narrow::{index, low_8, low_32},
     vmcb::Vmcb,
     vmrun::{RAX, RCX, RDX, RSP},
 };
@@ -45,7 +46,7 @@ struct Access {
 
 fn parse(vcpu: &Vcpu, exit: &VmxExit) -> Access {
     let kind = exit.qualification >> 4 & 3;
-    let gpr = (exit.qualification >> 8 & 15) as usize;
+    let gpr = index(exit.qualification >> 8 & 15);
     let value = match kind {
         access::LMSW => exit.qualification >> 16 & 0xffff,
         _ if gpr == RSP => vcpu.vmcb().rsp(),
@@ -62,15 +63,15 @@ enum Refusal {
     Tdx,
 }
 
-fn write_cr0(vcpu: &mut Vcpu, value: u64, pe_may_be_clear: bool) -> Result<(), Refusal> {
+/// Writes CR0; `least` are the bits that must be set in a TD.
+fn write_cr0(vcpu: &mut Vcpu, value: u64, least: u64) -> Result<(), Refusal> {
     let wrong = value & !CR0_KNOWN & 0xffff_ffff_0000_0000 != 0
         || (value & CR0_PG != 0 && value & CR0_PE == 0)
         || (value & CR0_NW != 0 && value & CR0_CD == 0);
     if wrong {
         return Err(Refusal::Architecture);
     }
-    let no_pe = value & CR0_PE == 0 && !pe_may_be_clear;
-    if value & CR0_NE == 0 || value & (CR0_NW | CR0_CD) != 0 || no_pe {
+    if value & least != least || value & (CR0_NW | CR0_CD) != 0 {
         return Err(Refusal::Tdx);
     }
     let vmcs = &mut vcpu.vm_mut().vmcs;
@@ -101,7 +102,7 @@ pub(crate) fn l1(vcpu: &mut Vcpu, exit: &VmxExit) -> Result<(), Stop> {
 }
 
 fn l1_cr0(vcpu: &mut Vcpu, value: u64, exit: &VmxExit) -> Result<(), Stop> {
-    write_cr0(vcpu, value, false).map_err(|refusal| match refusal {
+    write_cr0(vcpu, value, CR0_NE | CR0_PE).map_err(|refusal| match refusal {
         Refusal::Architecture => Stop::ExceptionWithError(exception::GP),
         Refusal::Tdx => Stop::Ve(ve::of_instruction(exit)),
     })
@@ -118,25 +119,25 @@ fn l1_cr4(vcpu: &mut Vcpu, value: u64, exit: &VmxExit) -> Result<(), Stop> {
     Ok(())
 }
 
-fn write_cr8(vcpu: &mut Vcpu, value: u64) -> Result<(), Stop> {
+fn write_cr8(vcpu: &Vcpu, value: u64) -> Result<(), Stop> {
     if value > 15 {
         return Err(Stop::ExceptionWithError(exception::GP));
     }
     let vm = vcpu.vm();
     if let Some(apic) = vm.apic {
-        apic.set_tpr((value as u8) << 4, vm.vmcs.status);
+        apic.set_tpr(low_8(value) << 4, vm.vmcs.status);
     }
     Ok(())
 }
 
 /// XSETBV of L1. QEMU 7.2 executes it without asking.
-pub(crate) fn xsetbv(vcpu: &mut Vcpu) -> Result<(), Stop> {
+pub(crate) fn xsetbv(vcpu: &Vcpu) -> Result<(), Stop> {
     const X87: u64 = 1;
     const SSE: u64 = 2;
     const AVX: u64 = 4;
     let value = vcpu.gprs.0[RAX] & 0xffff_ffff | vcpu.gprs.0[RDX] << 32;
     let xfam = vcpu.td.config().map_or(0, |config| config.params.xfam);
-    let wrong = vcpu.gprs.0[RCX] as u32 != 0
+    let wrong = low_32(vcpu.gprs.0[RCX]) != 0
         || value & X87 == 0
         || value & !xfam != 0
         || (value & AVX != 0 && value & SSE == 0);
@@ -146,7 +147,7 @@ pub(crate) fn xsetbv(vcpu: &mut Vcpu) -> Result<(), Stop> {
     // SAFETY: XCR0 is the guest's: the emulator is soft-float and uses no extended state; the value
     // was checked above.
     unsafe {
-        core::arch::asm!("xsetbv", in("ecx") 0, in("eax") value as u32, in("edx") (value >> 32) as u32);
+        core::arch::asm!("xsetbv", in("ecx") 0, in("eax") low_32(value), in("edx") low_32(value >> 32));
     }
     Ok(())
 }
@@ -198,7 +199,7 @@ fn l2_cr0(vcpu: &mut Vcpu, value: u64, compared: u64) -> Route {
     if (value ^ vmcs.cr0_shadow) & vmcs.cr0_mask & compared != 0 {
         return Route::L1;
     }
-    match write_cr0(vcpu, value, true) {
+    match write_cr0(vcpu, value, CR0_NE) {
         Ok(()) => Route::Advance,
         Err(Refusal::Tdx) => Route::L1,
         Err(Refusal::Architecture) => {

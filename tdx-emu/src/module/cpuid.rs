@@ -9,6 +9,7 @@ use core::sync::atomic::Ordering::SeqCst;
 use super::{stop::Stop, vcpu::Vcpu, ve};
 use crate::svm::{
     exit::{VmxExit, privilege_level},
+    narrow::low_32,
     vmrun::{RAX, RBX, RCX, RDX},
 };
 
@@ -38,8 +39,8 @@ fn native(leaf: u32, subleaf: u32) -> Answer {
 
 /// CPUID of L1.
 pub(crate) fn l1(vcpu: &mut Vcpu, exit: &VmxExit) -> Result<(), Stop> {
-    let leaf = vcpu.gprs.0[RAX] as u32;
-    let subleaf = vcpu.gprs.0[RCX] as u32;
+    let leaf = low_32(vcpu.gprs.0[RAX]);
+    let subleaf = low_32(vcpu.gprs.0[RCX]);
     let hypervisor = (0x4000_0000..=0x4fff_ffff).contains(&leaf);
     let unknown = (MAX_BASIC < leaf && leaf < 0x8000_0000 && !hypervisor) || leaf > MAX_EXTENDED;
     let leaf = if unknown { MAX_BASIC } else { leaf };
@@ -107,7 +108,7 @@ fn leaf_d(vcpu: &Vcpu, subleaf: u32) -> Option<Answer> {
     let xfam = vcpu.td.config().ok()?.params.xfam;
     let [eax, ebx, ecx, edx] = native(0xd, subleaf);
     Some(match subleaf {
-        0 => [eax & xfam as u32, ebx, ecx, 0],
+        0 => [eax & low_32(xfam), ebx, ecx, 0],
         1 => [eax & 1, ebx, 0, 0],
         2..=31 if xfam & 1 << subleaf != 0 => [eax, ebx, ecx, edx],
         _ => [0; 4],

@@ -18,6 +18,7 @@ use crate::{
     machine::cpus,
     observe,
     svm::{
+        narrow::low_8,
         physical,
         vmcb::{int_ctl, misc1, misc2},
     },
@@ -142,7 +143,7 @@ fn load_event(vcpu: &mut Vcpu) -> Entry {
             if current == 0 {
                 observe::l1_interrupt(cpu, vector);
             } else {
-                observe::l2_interrupt(cpu, current as u8, vector);
+                observe::l2_interrupt(cpu, low_8(current as u64), vector);
             }
             // Another one may be due as soon as the handler allows it.
             waiting = apic.has_deliverable(vmcs.status);

@@ -14,7 +14,7 @@ use tdcall::{
 use super::{
     l2_exits::virtual_tsc, measurement::Digest, msr, td::MAX_L2_VMS, vcpu::Vcpu, vmcs_fields,
 };
-use crate::svm::physical;
+use crate::svm::{narrow::low_8, physical};
 
 /// 64-bit word `index` of a digest.
 pub(crate) fn digest_word(digest: &Digest, index: usize) -> u64 {
@@ -184,12 +184,12 @@ pub(crate) fn write_vp(vcpu: &mut Vcpu, id: FieldId, value: u64, mask: u64) -> R
         }
         None if id.selects_same(tdvps::CPUID_SUPERVISOR_VE) => {
             let old = vcpu.cpuid_ve;
-            vcpu.cpuid_ve = (old & 2) | merge(u64::from(old & 1), 1)? as u8;
+            vcpu.cpuid_ve = (old & 2) | low_8(merge(u64::from(old & 1), 1)?);
             Ok(u64::from(old & 1))
         }
         None if id.selects_same(tdvps::CPUID_USER_VE) => {
             let old = vcpu.cpuid_ve;
-            vcpu.cpuid_ve = (old & 1) | (merge(u64::from(old >> 1), 1)? as u8) << 1;
+            vcpu.cpuid_ve = (old & 1) | low_8(merge(u64::from(old >> 1), 1)?) << 1;
             Ok(u64::from(old >> 1))
         }
         None => {

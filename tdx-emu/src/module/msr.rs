@@ -16,6 +16,7 @@ use crate::{
     observe,
     svm::{
         exit::VmxExit,
+        narrow::low_32,
         permission_maps::{Access, MsrPermissionMap},
         physical,
         virtual_apic::{VirtualApic, register},
@@ -85,10 +86,10 @@ enum Action {
 
 /// Opens the native MSRs in L1's map.
 pub(crate) fn open_native_for_l1(map: MsrPermissionMap) {
-    map.set(TSC, Access::Read, false);
+    map.open(TSC, Access::Read);
     for msr in NATIVE {
-        map.set(msr, Access::Read, false);
-        map.set(msr, Access::Write, false);
+        map.open(msr, Access::Read);
+        map.open(msr, Access::Write);
     }
 }
 
@@ -103,9 +104,13 @@ pub(crate) fn update_l2_map(map: MsrPermissionMap, bitmap: u64, word: u64) {
     };
     let bits = physical::read(bitmap + word * 8);
     for bit in 0..64 {
-        let msr = (first + bit) as u32;
+        let msr = low_32(first + bit);
         let native = NATIVE.contains(&msr) || (msr == TSC && access == Access::Read);
-        map.set(msr, access, !native || bits & 1 << bit != 0);
+        if native && bits & 1 << bit == 0 {
+            map.open(msr, access);
+        } else {
+            map.close(msr, access);
+        }
     }
 }
 
@@ -184,7 +189,7 @@ fn trap(vcpu: &mut Vcpu, reason: ExitReason, qualification: u64) -> Route {
 
 /// Whether L1's bitmap, or the range, sends the access to L1.
 fn exits_to_l1(vcpu: &Vcpu, access: Access) -> bool {
-    let msr = vcpu.gprs.0[RCX] as u32;
+    let msr = low_32(vcpu.gprs.0[RCX]);
     let quarter = match msr {
         0..=0x1fff => 0,
         0xc000_0000..=0xc000_1fff => 128,
@@ -213,7 +218,7 @@ fn is_absent(msr: u32) -> bool {
 fn read(vcpu: &Vcpu) -> Action {
     const BIT_PERF_DISABLED: u64 = 1 << 12;
     const X2APIC_LOCKED: u64 = 1 << 21;
-    let msr = vcpu.gprs.0[RCX] as u32;
+    let msr = low_32(vcpu.gprs.0[RCX]);
     match msr {
         TSC => Action::Value(virtual_tsc(vcpu)),
         0x48 | DEBUGCTL => Action::Value(0),
@@ -258,7 +263,7 @@ fn vmx_capability(msr: u32) -> Option<u64> {
 /// What a WRMSR of the current virtual machine does. `efer_changeable` are the bits of EFER that
 /// may change without L1's help.
 fn write(vcpu: &mut Vcpu, efer_changeable: u64) -> Action {
-    let msr = vcpu.gprs.0[RCX] as u32;
+    let msr = low_32(vcpu.gprs.0[RCX]);
     let value = value(vcpu);
     match msr {
         0x48 | 0x49 | 0x10b => Action::Value(0),

@@ -9,14 +9,14 @@
 
 use core::sync::atomic::{
     AtomicBool, AtomicU8,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Release},
 };
 
 use super::vcpu::Vcpu;
 use crate::{
     machine::cpus::{self, MAX_CPUS},
     observe,
-    svm::physical,
+    svm::{narrow::low_8, physical},
 };
 
 /// Offset of the outstanding-notification bit (byte 32, bit 0) in the descriptor.
@@ -61,7 +61,7 @@ pub(crate) fn process(vcpu: &mut Vcpu) {
     for dword in 0..8u8 {
         let mut pending = physical::word(descriptor + u64::from(dword) * 4).swap(0, AcqRel);
         while pending != 0 {
-            let bit = pending.trailing_zeros() as u8;
+            let bit = low_8(u64::from(pending.trailing_zeros()));
             pending &= pending - 1;
             let vector = dword * 32 + bit;
             if apic.request(vector) {
@@ -81,9 +81,4 @@ pub(crate) fn process(vcpu: &mut Vcpu) {
 pub(crate) fn l1_has_deliverable(vcpu: &Vcpu) -> bool {
     let l1 = &vcpu.vms[0];
     l1.apic.is_some_and(|apic| apic.has_deliverable(l1.vmcs.status))
-}
-
-/// Whether the host's descriptor says that something is posted, for `VCPU_STATE_DETAILS`.
-pub(crate) fn is_outstanding(vcpu: &Vcpu) -> bool {
-    vcpu.posted.descriptor.is_some_and(|at| physical::byte(at + ON).load(Relaxed) & 1 != 0)
 }

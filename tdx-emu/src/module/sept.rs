@@ -126,14 +126,6 @@ impl Entry {
         let kept = (self.0 & ATTRIBUTES_MASK) >> ATTRIBUTES_SHIFT;
         GpaAttributes::from_bits_retain(kept as u16) | GpaAttributes::VALID
     }
-
-    /// Bits 2:0: readable, writable, executable by the processor.
-    pub(crate) const fn permissions(self) -> u64 {
-        if self.0 & PRESENT == 0 {
-            return 0;
-        }
-        1 | (self.0 & WRITE) | ((self.0 & NO_EXECUTE == 0) as u64) << 2
-    }
 }
 
 /// Where a walk ended.

@@ -9,7 +9,7 @@ use super::{
     l2_state,
     vcpu::{LastTdExit, Vcpu},
 };
-use crate::{machine::cpus, observe};
+use crate::{machine::cpus, observe, svm::narrow::low_32};
 
 /// Registers of the host across `TDH.VP.ENTER`; RBP and RSP are never touched.
 pub(crate) type HostRegisters = Registers;
@@ -65,7 +65,7 @@ impl TdExit {
     pub(crate) fn ept_violation(gpa: u64, qualification: u64) -> Self {
         const HIDDEN: u64 = 0x1f80;
         Self {
-            qualification: (qualification & !HIDDEN) as u32,
+            qualification: low_32(qualification & !HIDDEN),
             gpa: gpa & !0xfff,
             ..Self::asynchronous(ExitReason::EPT_VIOLATION)
         }
@@ -74,7 +74,7 @@ impl TdExit {
     /// `TDG.VP.VMCALL`.
     pub(crate) fn tdvmcall(mask: u64) -> Self {
         Self {
-            qualification: mask as u32,
+            qualification: low_32(mask),
             is_tdvmcall: true,
             ..Self::asynchronous(ExitReason::TDCALL)
         }

@@ -16,7 +16,7 @@ use super::{
     unsupported,
     vcpu::{Vcpu, exception},
 };
-use crate::svm::{exit::privilege_level, vmrun::RAX};
+use crate::svm::{exit::privilege_level, narrow::low_16, vmrun::RAX};
 
 /// `TDG.VP.VMCALL`.
 pub(crate) mod vp_vmcall;
@@ -93,7 +93,7 @@ pub(crate) fn dispatch(vcpu: &mut Vcpu) -> Result<(), TdExit> {
 }
 
 fn leaf(vcpu: &mut Vcpu) -> Result<Completion, Stop> {
-    let number = vcpu.gprs.0[RAX] as u16;
+    let number = low_16(vcpu.gprs.0[RAX]);
     let status = match Leaf::from_bits(number) {
         Leaf::VP_VMCALL => vp_vmcall::handle(vcpu)?,
         Leaf::VP_INFO => vp_info::handle(vcpu)?,

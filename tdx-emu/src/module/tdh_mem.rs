@@ -14,6 +14,7 @@ use super::{
     td::{MAX_L2_VMS, Td, op_state},
 };
 use crate::svm::{
+    narrow::index,
     npt,
     physical::{self, Hpa, PAGE},
 };
@@ -253,7 +254,7 @@ pub(crate) fn tdh_mem_page_remove(gpa: u64, level: u8, tdr: Hpa) -> Result<Hpa, 
         }
     }
     let page = found.entry.page();
-    for offset in (0..npt::span(level)).step_by(PAGE as usize) {
+    for offset in (0..npt::span(level)).step_by(index(PAGE)) {
         physical::zero_page(page + offset);
     }
     Ok(page)

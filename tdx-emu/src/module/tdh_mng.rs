@@ -178,10 +178,10 @@ pub(crate) fn tdh_mng_wr(tdr: Hpa, field: u64, value: u64, mask: u64) -> Result<
     const VM_CTLS: u64 = 0x9110_0003_0000_0012;
     let td = Td::find(tdr, OperandId::RCX)?;
     let field = FieldId::from_bits(field);
-    let vm = (1..4u64).find(|vm| field.selects_same(FieldId::from_bits(VM_CTLS + vm)));
+    let vm = (1..4).find(|vm| field.selects_same(FieldId::from_bits(VM_CTLS + *vm as u64)));
     let vm = vm.ok_or(Status::METADATA_FIELD_ID_INCORRECT)?;
     if mask & 1 == 0 {
         return Err(Status::METADATA_FIELD_NOT_WRITABLE);
     }
-    Ok(td.vm_ctls[vm as usize].swap(value & 1, SeqCst))
+    Ok(td.vm_ctls[vm].swap(value & 1, SeqCst))
 }

@@ -13,7 +13,7 @@ use tdcall::{
 
 use super::{
     msr,
-    posted_interrupt::{is_outstanding, l1_has_deliverable},
+    posted_interrupt::l1_has_deliverable,
     td::{MAX_L2_VMS, Td, op_state},
     vcpu::{TDVPS_BASE_PAGES, TDVPS_PAGES_PER_L2, Vcpu, VcpuState, Vm},
     vmcs::{CR4_VMXE, Vmcs},
@@ -227,9 +227,4 @@ fn set_shared_eptp(vcpu: &mut Vcpu, field: FieldId, value: u64, mask: u64) -> Re
         return Err(Status::METADATA_FIELD_VALUE_NOT_VALID);
     }
     Ok(vcpu.vms[vm].shared_eptp.replace(value).unwrap_or(0))
-}
-
-/// Whether the host should raise the notification vector before it enters the virtual CPU.
-pub(crate) fn has_outstanding_notification(tdvpr: Hpa) -> bool {
-    Vcpu::lock(tdvpr).is_ok_and(|vcpu| is_outstanding(&vcpu))
 }

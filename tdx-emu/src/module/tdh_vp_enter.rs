@@ -58,7 +58,13 @@ pub(crate) fn tdh_vp_enter(tdvpr: Hpa, flags: u64, host: &mut HostRegisters) -> 
     // A notification that the host took itself, outside of the TD, is the host's to repeat.
     let _ = posted_interrupt::take_notification();
 
-    let exit = match enter(&mut vcpu, host, sept, resume_l1) {
+    if resume_l1 && vcpu.host_routed == HostRouted::None {
+        vcpu.host_routed = match vcpu.last_td_exit {
+            LastTdExit::Tdvmcall => HostRouted::Tdvmcall,
+            LastTdExit::AsyncFault => HostRouted::Async,
+        };
+    }
+    let exit = match enter(&mut vcpu, host, sept) {
         Ok(()) => run::until_td_exit(&mut vcpu),
         Err(exit) => exit,
     };
@@ -80,19 +86,8 @@ fn forget_stale_translations(vcpu: &mut Vcpu) {
 }
 
 /// What must happen before the current virtual machine runs on.
-fn enter(
-    vcpu: &mut Vcpu,
-    host: &mut HostRegisters,
-    sept: Sept,
-    resume_l1: bool,
-) -> Result<(), TdExit> {
+fn enter(vcpu: &mut Vcpu, host: &mut HostRegisters, sept: Sept) -> Result<(), TdExit> {
     if vcpu.current != 0 {
-        if resume_l1 && vcpu.host_routed == HostRouted::None {
-            vcpu.host_routed = match vcpu.last_td_exit {
-                LastTdExit::Tdvmcall => HostRouted::Tdvmcall,
-                LastTdExit::AsyncFault => HostRouted::Async,
-            };
-        }
         l2_state::locate(vcpu, sept, vcpu.current)?;
         if vcpu.host_routed == HostRouted::None {
             reinject(vcpu);

@@ -7,7 +7,7 @@
 //! Spec: [TDX-BASE] "Virtualization Exception (#VE)".
 
 use super::vcpu::{Vcpu, VirtualizationException, exception};
-use crate::svm::{exit::VmxExit, vmcb::rflags};
+use crate::svm::{exit::VmxExit, narrow::low_32, vmcb::rflags};
 
 /// Raises #VE in L1, or #DF if the last one was not fetched yet.
 pub(crate) fn raise(vcpu: &mut Vcpu, information: VirtualizationException) {
@@ -28,7 +28,7 @@ pub(crate) fn of_instruction(exit: &VmxExit) -> VirtualizationException {
         qualification: exit.qualification,
         gla: 0,
         gpa: 0,
-        length: exit.length as u32,
+        length: low_32(exit.length),
         information: 0,
     }
 }

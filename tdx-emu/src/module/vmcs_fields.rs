@@ -20,6 +20,7 @@ use super::{
     vmcs::{CR4_MCE, CR4_VMXE, Vmcs, primary},
 };
 use crate::svm::{
+    narrow::{low_8, low_16, low_32},
     virtual_apic::InterruptStatus,
     vmcb::{Segment, efer},
 };
@@ -209,14 +210,14 @@ fn get_exit_information(vmcs: &Vmcs, field: Field) -> u64 {
 /// Sets the field.
 fn set(vmcs: &mut Vmcs, field: Field, value: u64) {
     let vmcb = vmcs.vmcb;
-    let low = value as u32;
+    let low = low_32(value);
     match field {
-        Field(code @ 0x0800..=0x080e) => vmcb.set_selector(segment(code, 0x0800), value as u16),
+        Field(code @ 0x0800..=0x080e) => vmcb.set_selector(segment(code, 0x0800), low_16(value)),
         Field(code @ 0x4800..=0x480e) => vmcb.set_limit(segment(code, 0x4800), low),
         Field(code @ 0x4814..=0x4822) => set_access_rights(vmcs, segment(code, 0x4814), low),
         Field(code @ 0x6806..=0x6814) => vmcb.set_base(segment(code, 0x6806), value),
         Field(code @ 0x201c..=0x2022) => vmcs.eoi_exit[((code - 0x201c) / 2) as usize] = value,
-        Field::GUEST_INTERRUPT_STATUS => vmcs.status = InterruptStatus::from_field(value as u16),
+        Field::GUEST_INTERRUPT_STATUS => vmcs.status = InterruptStatus::from_field(low_16(value)),
         Field::PROCESSOR_BASED_CONTROLS => vmcs.primary = low,
         Field::SECONDARY_PROCESSOR_BASED_CONTROLS => vmcs.secondary = low,
         Field::VM_ENTRY_CONTROLS => {}
@@ -259,7 +260,7 @@ fn set(vmcs: &mut Vmcs, field: Field, value: u64) {
 fn set_access_rights(vmcs: &Vmcs, segment: Segment, rights: u32) {
     vmcs.vmcb.set_access_rights(segment, rights);
     if segment == Segment::Ss {
-        vmcs.vmcb.set_cpl((rights >> 5 & 3) as u8);
+        vmcs.vmcb.set_cpl(low_8(u64::from(rights >> 5 & 3)));
     }
 }
 

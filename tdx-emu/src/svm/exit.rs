@@ -9,6 +9,7 @@ use tdcall::{exit_reason::ExitReason, interruption_info::InterruptionInfo};
 use super::{
     decode,
     guest_memory::GuestMemory,
+    narrow::low_32,
     npt::Walk,
     vmcb::{Segment, Vmcb},
     vmrun::Gprs,
@@ -53,7 +54,6 @@ pub(crate) struct VmxExit {
 /// Exit codes.
 mod code {
     pub(super) const CR_READ: u64 = 0x000;
-    pub(super) const CR_WRITE: u64 = 0x010;
     pub(super) const DR_READ: u64 = 0x020;
     pub(super) const EXCEPTION: u64 = 0x040;
     pub(super) const UD: u64 = 0x046;
@@ -103,8 +103,8 @@ pub(crate) fn idt_vectoring(vmcb: Vmcb) -> (InterruptionInfo, u32) {
     let info = vmcb.exit_int_info();
     let valid = info & 1 << 31 != 0;
     (
-        InterruptionInfo::from_bits(if valid { info as u32 & 0x8000_0fff } else { 0 }),
-        (info >> 32) as u32,
+        InterruptionInfo::from_bits(if valid { low_32(info) & 0x8000_0fff } else { 0 }),
+        low_32(info >> 32),
     )
 }
 
@@ -194,12 +194,12 @@ fn exception(vmcb: Vmcb, exit_code: u64) -> VmxExit {
     const ERROR_CODE: u32 = 1 << 11;
     const VALID: u32 = 1 << 31;
     const PAGE_FAULT: u32 = 14;
-    let vector = (exit_code - code::EXCEPTION) as u32;
+    let vector = low_32(exit_code - code::EXCEPTION);
     let has_error = matches!(vector, 8 | 10..=14 | 17 | 21);
     let bits = vector | HARDWARE_EXCEPTION | VALID | if has_error { ERROR_CODE } else { 0 };
     VmxExit {
         interruption: InterruptionInfo::from_bits(bits),
-        error_code: vmcb.exit_info1() as u32,
+        error_code: low_32(vmcb.exit_info1()),
         qualification: if vector == PAGE_FAULT { vmcb.exit_info2() } else { 0 },
         ..VmxExit::new(ExitReason::EXCEPTION_OR_NMI, 0)
     }

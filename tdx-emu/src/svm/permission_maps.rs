@@ -50,13 +50,23 @@ impl MsrPermissionMap {
         self.0
     }
 
-    /// Sets whether `access` to `msr` exits. MSRs outside the map's ranges always exit.
-    pub(crate) fn set(self, msr: u32, access: Access, exits: bool) {
-        let Some(bit) = bit(msr, access) else { return };
-        let at = self.0 + bit / 64 * 8;
-        let mask = 1 << (bit % 64);
-        let word = physical::read(at);
-        physical::write(at, if exits { word | mask } else { word & !mask });
+    /// Lets `access` to `msr` go through. MSRs outside the map's ranges always exit.
+    pub(crate) fn open(self, msr: u32, access: Access) {
+        if let Some((at, mask)) = self.place(msr, access) {
+            physical::write(at, physical::read(at) & !mask);
+        }
+    }
+
+    /// Makes `access` to `msr` exit.
+    pub(crate) fn close(self, msr: u32, access: Access) {
+        if let Some((at, mask)) = self.place(msr, access) {
+            physical::write(at, physical::read(at) | mask);
+        }
+    }
+
+    fn place(self, msr: u32, access: Access) -> Option<(Hpa, u64)> {
+        let bit = bit(msr, access)?;
+        Some((self.0 + bit / 64 * 8, 1 << (bit % 64)))
     }
 }
 

@@ -13,6 +13,7 @@
 
 #![expect(unsafe_code, reason = "physical memory has no safe name in Rust")]
 
+use super::narrow::index;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// A host-physical address.
@@ -31,7 +32,7 @@ macro_rules! view {
             let size = size_of::<$atomic>() as u64;
             assert!(at != 0 && at < LIMIT && at % size == 0, "bad host-physical address {at:#x}");
             // SAFETY: *Identity* and *Alignment*, see the module documentation; atomics may alias.
-            unsafe { &*core::ptr::with_exposed_provenance::<$atomic>(at as usize) }
+            unsafe { &*core::ptr::with_exposed_provenance::<$atomic>(index(at)) }
         }
     };
 }

@@ -8,6 +8,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use super::narrow::low_8;
 use super::physical::{self, Hpa};
 
 /// Requesting and servicing virtual interrupt: the guest interrupt status.
@@ -46,8 +47,6 @@ pub(crate) mod register {
     pub(crate) const EOI: u64 = 0x0b0;
     /// In service, eight words.
     pub(crate) const ISR: u64 = 0x100;
-    /// Trigger mode, eight words.
-    pub(crate) const TMR: u64 = 0x180;
     /// Interrupt request, eight words.
     pub(crate) const IRR: u64 = 0x200;
     /// Self-IPI, which exists in x2APIC mode only.
@@ -93,11 +92,6 @@ impl VirtualApic {
         self.bank(register::IRR, vector).fetch_or(mask, Relaxed) & mask != 0
     }
 
-    /// Whether `vector` is requested.
-    pub(crate) fn is_requested(self, vector: u8) -> bool {
-        self.bank(register::IRR, vector).load(Relaxed) & 1 << (vector % 32) != 0
-    }
-
     /// Virtual-interrupt delivery: moves the requesting vector into service and returns it.
     pub(crate) fn deliver(self, status: &mut InterruptStatus) -> u8 {
         let vector = status.rvi;
@@ -125,7 +119,7 @@ impl VirtualApic {
             .rev()
             .find_map(|bank| {
                 let word = self.read(base + u64::from(bank) * 16);
-                word.checked_ilog2().map(|bit| bank * 32 + (bit as u8))
+                word.checked_ilog2().map(|bit| bank * 32 + low_8(u64::from(bit)))
             })
             .unwrap_or(0)
     }

@@ -16,115 +16,169 @@ pub(crate) struct Vmcb {
     page: Hpa,
 }
 
+/// One accessor of a field: `get` or `set`, name, type, width of the access, offset.
 macro_rules! fields {
-    ($($(#[$doc:meta])* $get:ident, $set:ident: $type:ty = $view:ident $offset:literal;)*) => {
+    ($($(#[$doc:meta])* $kind:ident $name:ident: $type:ty = $view:ident $offset:literal;)*) => {
         impl Vmcb {
-            $(
-                $(#[$doc])*
-                pub(crate) fn $get(self) -> $type {
-                    physical::$view(self.page + $offset).load(Relaxed)
-                }
-
-                #[doc = concat!("Sets `", stringify!($get), "`.")]
-                #[allow(dead_code, reason = "the list is complete even where a setter has no user")]
-                pub(crate) fn $set(self, value: $type) {
-                    physical::$view(self.page + $offset).store(value, Relaxed);
-                }
-            )*
+            $(fields!(@$kind $(#[$doc])* $name $type, $view, $offset);)*
+        }
+    };
+    (@get $(#[$doc:meta])* $name:ident $type:ty, $view:ident, $offset:literal) => {
+        $(#[$doc])*
+        pub(crate) fn $name(self) -> $type {
+            physical::$view(self.page + $offset).load(Relaxed)
+        }
+    };
+    (@set $(#[$doc:meta])* $name:ident $type:ty, $view:ident, $offset:literal) => {
+        $(#[$doc])*
+        pub(crate) fn $name(self, value: $type) {
+            physical::$view(self.page + $offset).store(value, Relaxed);
         }
     };
 }
 
 fields! {
     /// Intercepts of CR reads in bits 15:0, of CR writes in bits 31:16.
-    intercept_cr, set_intercept_cr: u32 = word 0x000;
-    /// Intercepts of DR reads in bits 15:0, of DR writes in bits 31:16.
-    intercept_dr, set_intercept_dr: u32 = word 0x004;
+    set set_intercept_cr: u32 = word 0x000;
     /// Intercepts of exceptions 0 to 31.
-    intercept_exceptions, set_intercept_exceptions: u32 = word 0x008;
+    set set_intercept_exceptions: u32 = word 0x008;
     /// First word of instruction intercepts.
-    intercept_misc1, set_intercept_misc1: u32 = word 0x00c;
+    get intercept_misc1: u32 = word 0x00c;
+    /// First word of instruction intercepts.
+    set set_intercept_misc1: u32 = word 0x00c;
     /// Second word of instruction intercepts.
-    intercept_misc2, set_intercept_misc2: u32 = word 0x010;
+    set set_intercept_misc2: u32 = word 0x010;
     /// I/O permission map.
-    iopm_base_pa, set_iopm_base_pa: u64 = quad 0x040;
+    set set_iopm_base_pa: u64 = quad 0x040;
     /// MSR permission map.
-    msrpm_base_pa, set_msrpm_base_pa: u64 = quad 0x048;
+    set set_msrpm_base_pa: u64 = quad 0x048;
     /// Added to RDTSC.
-    tsc_offset, set_tsc_offset: u64 = quad 0x050;
+    set set_tsc_offset: u64 = quad 0x050;
     /// Address-space identifier, and TLB control in bits 39:32.
-    asid, set_asid: u32 = word 0x058;
+    set set_asid: u32 = word 0x058;
     /// V_TPR, V_IRQ, V_INTR_PRIO, V_IGN_TPR, V_INTR_MASKING.
-    int_ctl, set_int_ctl: u32 = word 0x060;
+    set set_int_ctl: u32 = word 0x060;
     /// Vector of the virtual interrupt.
-    int_vector, set_int_vector: u32 = word 0x064;
+    set set_int_vector: u32 = word 0x064;
     /// Bit 0: interrupt shadow.
-    int_state, set_int_state: u64 = quad 0x068;
+    get int_state: u64 = quad 0x068;
+    /// Bit 0: interrupt shadow.
+    set set_int_state: u64 = quad 0x068;
     /// Why the guest stopped.
-    exit_code, set_exit_code: u64 = quad 0x070;
+    get exit_code: u64 = quad 0x070;
     /// First word of exit information.
-    exit_info1, set_exit_info1: u64 = quad 0x078;
+    get exit_info1: u64 = quad 0x078;
     /// Second word of exit information.
-    exit_info2, set_exit_info2: u64 = quad 0x080;
+    get exit_info2: u64 = quad 0x080;
     /// Event whose delivery the exit interrupted.
-    exit_int_info, set_exit_int_info: u64 = quad 0x088;
+    get exit_int_info: u64 = quad 0x088;
     /// Bit 0: nested paging.
-    np_enable, set_np_enable: u64 = quad 0x090;
+    set set_np_enable: u64 = quad 0x090;
     /// Event to inject.
-    event_inj, set_event_inj: u64 = quad 0x0a8;
+    set set_event_inj: u64 = quad 0x0a8;
     /// Root of the nested page tables.
-    n_cr3, set_n_cr3: u64 = quad 0x0b0;
+    get n_cr3: u64 = quad 0x0b0;
+    /// Root of the nested page tables.
+    set set_n_cr3: u64 = quad 0x0b0;
 
     /// GDT base.
-    gdtr_base, set_gdtr_base: u64 = quad 0x468;
+    get gdtr_base: u64 = quad 0x468;
+    /// GDT base.
+    set set_gdtr_base: u64 = quad 0x468;
     /// GDT limit.
-    gdtr_limit, set_gdtr_limit: u32 = word 0x464;
+    get gdtr_limit: u32 = word 0x464;
+    /// GDT limit.
+    set set_gdtr_limit: u32 = word 0x464;
     /// IDT base.
-    idtr_base, set_idtr_base: u64 = quad 0x488;
+    get idtr_base: u64 = quad 0x488;
+    /// IDT base.
+    set set_idtr_base: u64 = quad 0x488;
     /// IDT limit.
-    idtr_limit, set_idtr_limit: u32 = word 0x484;
+    get idtr_limit: u32 = word 0x484;
+    /// IDT limit.
+    set set_idtr_limit: u32 = word 0x484;
     /// Current privilege level.
-    cpl, set_cpl: u8 = byte 0x4cb;
+    set set_cpl: u8 = byte 0x4cb;
     /// EFER.
-    efer, set_efer: u64 = quad 0x4d0;
+    get efer: u64 = quad 0x4d0;
+    /// EFER.
+    set set_efer: u64 = quad 0x4d0;
     /// CR4.
-    cr4, set_cr4: u64 = quad 0x548;
+    get cr4: u64 = quad 0x548;
+    /// CR4.
+    set set_cr4: u64 = quad 0x548;
     /// CR3.
-    cr3, set_cr3: u64 = quad 0x550;
+    get cr3: u64 = quad 0x550;
+    /// CR3.
+    set set_cr3: u64 = quad 0x550;
     /// CR0.
-    cr0, set_cr0: u64 = quad 0x558;
+    get cr0: u64 = quad 0x558;
+    /// CR0.
+    set set_cr0: u64 = quad 0x558;
     /// DR7.
-    dr7, set_dr7: u64 = quad 0x560;
+    get dr7: u64 = quad 0x560;
+    /// DR7.
+    set set_dr7: u64 = quad 0x560;
     /// DR6.
-    dr6, set_dr6: u64 = quad 0x568;
+    get dr6: u64 = quad 0x568;
+    /// DR6.
+    set set_dr6: u64 = quad 0x568;
     /// RFLAGS.
-    rflags, set_rflags: u64 = quad 0x570;
+    get rflags: u64 = quad 0x570;
+    /// RFLAGS.
+    set set_rflags: u64 = quad 0x570;
     /// RIP.
-    rip, set_rip: u64 = quad 0x578;
+    get rip: u64 = quad 0x578;
+    /// RIP.
+    set set_rip: u64 = quad 0x578;
     /// RSP.
-    rsp, set_rsp: u64 = quad 0x5d8;
+    get rsp: u64 = quad 0x5d8;
+    /// RSP.
+    set set_rsp: u64 = quad 0x5d8;
     /// RAX.
-    rax, set_rax: u64 = quad 0x5f8;
+    get rax: u64 = quad 0x5f8;
+    /// RAX.
+    set set_rax: u64 = quad 0x5f8;
     /// STAR.
-    star, set_star: u64 = quad 0x600;
+    get star: u64 = quad 0x600;
+    /// STAR.
+    set set_star: u64 = quad 0x600;
     /// LSTAR.
-    lstar, set_lstar: u64 = quad 0x608;
+    get lstar: u64 = quad 0x608;
+    /// LSTAR.
+    set set_lstar: u64 = quad 0x608;
     /// CSTAR.
-    cstar, set_cstar: u64 = quad 0x610;
+    get cstar: u64 = quad 0x610;
+    /// CSTAR.
+    set set_cstar: u64 = quad 0x610;
     /// SFMASK.
-    sfmask, set_sfmask: u64 = quad 0x618;
+    get sfmask: u64 = quad 0x618;
+    /// SFMASK.
+    set set_sfmask: u64 = quad 0x618;
     /// KernelGsBase.
-    kernel_gs_base, set_kernel_gs_base: u64 = quad 0x620;
+    get kernel_gs_base: u64 = quad 0x620;
+    /// KernelGsBase.
+    set set_kernel_gs_base: u64 = quad 0x620;
     /// SYSENTER_CS.
-    sysenter_cs, set_sysenter_cs: u64 = quad 0x628;
+    get sysenter_cs: u64 = quad 0x628;
+    /// SYSENTER_CS.
+    set set_sysenter_cs: u64 = quad 0x628;
     /// SYSENTER_ESP.
-    sysenter_esp, set_sysenter_esp: u64 = quad 0x630;
+    get sysenter_esp: u64 = quad 0x630;
+    /// SYSENTER_ESP.
+    set set_sysenter_esp: u64 = quad 0x630;
     /// SYSENTER_EIP.
-    sysenter_eip, set_sysenter_eip: u64 = quad 0x638;
+    get sysenter_eip: u64 = quad 0x638;
+    /// SYSENTER_EIP.
+    set set_sysenter_eip: u64 = quad 0x638;
     /// CR2.
-    cr2, set_cr2: u64 = quad 0x640;
+    get cr2: u64 = quad 0x640;
+    /// CR2.
+    set set_cr2: u64 = quad 0x640;
     /// Guest PAT.
-    g_pat, set_g_pat: u64 = quad 0x668;
+    get g_pat: u64 = quad 0x668;
+    /// Guest PAT.
+    set set_g_pat: u64 = quad 0x668;
 }
 
 /// A segment register, in the order of the VMCS encodings.

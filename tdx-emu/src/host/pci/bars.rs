@@ -4,7 +4,7 @@
 //! Device memory lies in the TD where it lies in the machine, so the registers do not move: the TD can
 //! read them and size them, and a write of another address is told and ignored.
 //!
-//! Spec: [PCI] "Base Addresses".
+//! Spec: PCI "Base Addresses".
 
 use super::platform::Platform;
 

@@ -5,7 +5,7 @@
 //! management, slot control or anything else that would concern the machine. There are no ports, no
 //! expansion ROM and no interrupt pin.
 //!
-//! Spec: [PCI] "Configuration Space Organization".
+//! Spec: PCI "Configuration Space Organization".
 
 use super::{
     bars::{self, Bars},

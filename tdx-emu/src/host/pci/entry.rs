@@ -5,7 +5,7 @@
 //! host's, and the IOMMU posts the TD's vector to the TD's virtual CPU. The route outlives masking:
 //! a message that the device sent before it was masked still arrives, as with interrupt remapping.
 //!
-//! Spec: [PCI] "Message Signaled Interrupts"; [SDM] "Message Signalled Interrupts".
+//! Spec: PCI "Message Signaled Interrupts"; SDM "Message Signalled Interrupts".
 
 use super::platform::{PhysicalMessage, Platform, Target};
 use crate::observe::Source;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! MSI capability as the TD sees it: one message, kept by the host.
 //!
-//! Enable and mask bits reach the device; address and data do not (see [`super::entry`]). The
+//! Enable and mask bits reach the device; address and data do not (see `entry`). The
 //! device's own message changes only in its address once it is enabled, so it is never torn.
 //!
-//! Spec: [PCI] "MSI Capability Structure".
+//! Spec: PCI "MSI Capability Structure".
 
 use super::{
     entry::{Entry, Message},

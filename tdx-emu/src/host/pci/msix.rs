@@ -2,10 +2,10 @@
 //! MSI-X table as the TD sees it: its messages are kept by the host.
 //!
 //! The pages of the table are not mapped in the shared EPT, so each access comes as a TDVMCALL. Mask
-//! bits reach the device, which then keeps the pending bits; messages do not (see [`super::entry`]).
+//! bits reach the device, which then keeps the pending bits; messages do not (see `entry`).
 //! What else lies in those pages is passed through.
 //!
-//! Spec: [PCI] "MSI-X Capability and Table Structure".
+//! Spec: PCI "MSI-X Capability and Table Structure".
 
 #[cfg(target_os = "none")]
 use alloc::vec::Vec;

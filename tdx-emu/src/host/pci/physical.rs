@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine's PCI devices, and the routes of their interrupts into the TD.
 //!
-//! Spec: [PCI] "Configuration Mechanism"; [SDM] "Message Signalled Interrupts".
+//! Spec: PCI "Configuration Mechanism"; SDM "Message Signalled Interrupts".
 #![expect(unsafe_code, reason = "ports and device registers")]
 
 use x86_64::instructions::port::Port;
@@ -84,7 +84,7 @@ impl Platform for Machine {
             1 => unsafe { memory::at::<u8>(hpa).write_volatile(b0) },
             // SAFETY: as above.
             2 => unsafe {
-                memory::at::<u16>(hpa & !1).write_volatile(u16::from_le_bytes([b0, b1]))
+                memory::at::<u16>(hpa & !1).write_volatile(u16::from_le_bytes([b0, b1]));
             },
             // SAFETY: as above.
             4 => unsafe {

@@ -14,6 +14,7 @@ use crate::{
         vcpu::Vcpu,
     },
     svm::{
+        narrow::index,
         npt,
         physical::{self, PAGE},
         vmrun::RCX,
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Accepts the page that RCX names.
-pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Status, Stop> {
+pub(super) fn handle(vcpu: &Vcpu) -> Result<Status, Stop> {
     let page = Page::parse(vcpu.gprs.0[RCX], 1)?;
     let config = vcpu.td.config()?;
     let _guard = vcpu.td.sept_lock.lock();
@@ -37,7 +38,7 @@ pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Status, Stop> {
         State::Pending if found.level == page.level => {}
         _ => return Err(page_needed(page, extended::ACCEPT, found.level, state, 0).into()),
     }
-    for offset in (0..npt::span(page.level)).step_by(PAGE as usize) {
+    for offset in (0..npt::span(page.level)).step_by(index(PAGE)) {
         physical::zero_page(found.entry.page() + offset);
     }
     found.set(Entry::mapped(found.entry.page(), page.level));

@@ -29,7 +29,7 @@ use crate::{
 const NOT_A_MAC: &[u8; 32] = b"EMULATED TDX - NOT A REAL MAC --";
 
 /// Writes the report to RCX, over the data at RDX.
-pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Status, Stop> {
+pub(super) fn handle(vcpu: &Vcpu) -> Result<Status, Stop> {
     const REPORT_TYPE_TDX: u8 = 0x81;
     let (output, data) = (vcpu.gprs.0[RCX], vcpu.gprs.0[RDX]);
     if output % 1024 != 0 {

@@ -12,13 +12,13 @@ use crate::{
         vcpu::Vcpu,
     },
     svm::{
-        physical,
+        narrow, physical,
         vmrun::{RCX, RDX},
     },
 };
 
 /// Extends RTMR[RDX] with the value at RCX.
-pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Status, Stop> {
+pub(super) fn handle(vcpu: &Vcpu) -> Result<Status, Stop> {
     const ALIGNMENT: u64 = 64;
     let gpa = vcpu.gprs.0[RCX];
     let at = operand::find(vcpu, gpa, ALIGNMENT, Memory::Private, OperandId::RCX)?;
@@ -28,6 +28,6 @@ pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Status, Stop> {
     }
     let mut value = [0; 48];
     physical::read_bytes(at, &mut value);
-    vcpu.td.measurement.lock().extend_rtmr(index as usize, &value);
+    vcpu.td.measurement.lock().extend_rtmr(narrow::index(index), &value);
     Ok(Status::SUCCESS)
 }

@@ -7,7 +7,7 @@ use tdcall::status::{OperandId, Status};
 
 use crate::{
     module::{stop::Stop, vcpu::Vcpu},
-    svm::vmrun::RCX,
+    svm::{narrow::low_8, vmrun::RCX},
 };
 
 /// Sets both flags from RCX.
@@ -16,6 +16,6 @@ pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Status, Stop> {
     if flags > 3 {
         return Err(Status::OPERAND_INVALID.with_operand(OperandId::RCX).into());
     }
-    vcpu.cpuid_ve = flags as u8;
+    vcpu.cpuid_ve = low_8(flags);
     Ok(Status::SUCCESS)
 }

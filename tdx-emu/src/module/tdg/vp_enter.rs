@@ -13,7 +13,10 @@ use crate::{
         vmcs_fields,
     },
     observe,
-    svm::vmrun::{RCX, RDX},
+    svm::{
+        narrow::{index, low_8},
+        vmrun::{RCX, RDX},
+    },
 };
 
 /// Enters the L2 VM that RCX names with the state at RDX.
@@ -26,7 +29,7 @@ pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Completion, Stop> {
     if !state.is_multiple_of(STATE_ALIGNMENT) || state >= SHARED_BIT {
         return Err(invalid(OperandId::RDX).into());
     }
-    let vm = (flags >> VM_SHIFT & 3) as usize;
+    let vm = index(flags >> VM_SHIFT & 3);
     let reserved = flags & !(TLB_ACTION | 3 << VM_SHIFT);
     if vm == 0 || vm > vcpu.l2_vms() || reserved != 0 {
         return Err(invalid(OperandId::RCX).into());
@@ -50,6 +53,6 @@ pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Completion, Stop> {
     }
     vcpu.switch_to(vm);
     l2_state::load(vcpu);
-    observe::vp_enter(cpus::current(), vm as u8, vcpu.vm().vmcs.status.rvi);
+    observe::vp_enter(cpus::current(), low_8(vm as u64), vcpu.vm().vmcs.status.rvi);
     Ok(Completion::Entered)
 }

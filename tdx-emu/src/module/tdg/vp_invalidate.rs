@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Drops all translations of the VMs in RCX.
-pub(super) fn invept(vcpu: &mut Vcpu) -> Result<Status, Stop> {
+pub(super) fn invept(vcpu: &Vcpu) -> Result<Status, Stop> {
     let allowed = ((1 << vcpu.l2_vms()) - 1) << 1;
     if vcpu.gprs.0[RCX] & !allowed != 0 {
         return Err(Status::OPERAND_INVALID.with_operand(OperandId::RCX).into());

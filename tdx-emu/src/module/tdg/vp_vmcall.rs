@@ -18,7 +18,7 @@ const RBP: u64 = 1 << 5;
 const NO_RBP_MOD: u64 = 1 << 2;
 
 /// Leaves to the host, for L1 or for an L2 VM that L1 allows it.
-pub(crate) fn handle(vcpu: &mut Vcpu) -> Result<Status, Stop> {
+pub(crate) fn handle(vcpu: &Vcpu) -> Result<Status, Stop> {
     let mask = vcpu.gprs.0[RCX];
     let no_rbp = vcpu.td.config()?.params.config_flags.0 & NO_RBP_MOD != 0;
     let forbidden = NEVER | if no_rbp { RBP } else { 0 };

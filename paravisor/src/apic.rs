@@ -4,7 +4,7 @@
 //! EOI and the IRR are the module's and cost no exit. An IPI is the host's to deliver, and so is the
 //! timer.
 //!
-//! Spec: [TDX-BASE] "Virtual APIC"; [SDM] "x2APIC Mode"; [GHCI] "TDG.VP.VMCALL<Instruction.WRMSR>".
+//! Spec: TDX-BASE "Virtual APIC"; SDM "x2APIC Mode"; GHCI "TDG.VP.VMCALL<Instruction.WRMSR>".
 #![expect(unsafe_code, reason = "MSRs of the APIC")]
 
 use cpu::apic::{IA32_TSC_DEADLINE, Register};

@@ -9,7 +9,7 @@
 //! [`RELEASED`] is stored with Release when all memory is accepted and all shared state is made. The
 //! waiting loop is assembly; x86 loads acquire.
 //!
-//! Spec: [TDVF] "Reset vector"; [TDX-ABI] "VCPU initial state"; [SDM] "Switching to 64-Bit Mode".
+//! Spec: TDVF "Reset vector"; TDX-ABI "VCPU initial state"; SDM "Switching to 64-Bit Mode".
 #![expect(unsafe_code, reason = "the CPU starts in assembly")]
 
 use core::{

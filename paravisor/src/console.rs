@@ -4,7 +4,7 @@
 //! A line is `level module: message key=value`. It is written as a whole, under a lock that no
 //! interrupt handler takes. The line status is not asked for: the host could answer "busy" for ever.
 //!
-//! Spec: [GHCI] "TDG.VP.VMCALL<Instruction.IO>".
+//! Spec: GHCI "TDG.VP.VMCALL<Instruction.IO>".
 
 use core::fmt::{self, Write};
 

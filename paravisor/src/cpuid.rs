@@ -4,7 +4,7 @@
 //! L2 is a plain virtual machine with x2APIC and the signature of KVM without any of its features:
 //! Linux then keeps x2APIC in physical mode and asks for nothing else. It sees no sign of TDX.
 //!
-//! Spec: [SDM] volume 2, "CPUID"; [TDX-BASE] "CPUID Virtualization".
+//! Spec: SDM volume 2, "CPUID"; TDX-BASE "CPUID Virtualization".
 
 /// EAX, EBX, ECX, EDX.
 pub type Answer = [u32; 4];

@@ -4,7 +4,7 @@
 //! A TSS cannot be shared between CPUs, because it names stacks; a GDT cannot, because loading TR
 //! marks the TSS busy in it.
 //!
-//! Spec: [SDM] "64-Bit Task State Segment".
+//! Spec: SDM "64-Bit Task State Segment".
 #![expect(unsafe_code, reason = "loading segments changes what every address means")]
 
 use alloc::{boxed::Box, vec};

@@ -3,7 +3,7 @@
 //!
 //! A panic means a bug of L1. It stops this CPU for good, and by the fatal error the TD.
 //!
-//! Spec: [GHCI] "TDG.VP.VMCALL<ReportFatalError>".
+//! Spec: GHCI "TDG.VP.VMCALL<ReportFatalError>".
 #![expect(unsafe_code, reason = "the epitaph has a name that a debugger looks for")]
 
 use core::{

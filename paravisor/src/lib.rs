@@ -16,6 +16,9 @@ pub mod width;
 /// The paravisor's own command line.
 pub mod command_line;
 
+/// The TD's RAM, and whose it is.
+pub mod memory_map;
+
 /// The L2 payload.
 pub mod pvh;
 

@@ -5,7 +5,7 @@
 //! exit. What is here is identity, local vectors, the timer and the interrupt command. Only x2APIC
 //! mode exists.
 //!
-//! Spec: [SDM] "Extended XAPIC (x2APIC)".
+//! Spec: SDM "Extended XAPIC (x2APIC)".
 
 /// The interrupt command register.
 pub mod command;

@@ -9,7 +9,7 @@
 //! Both halves are accepted before anything is put there: an accepted page is zero, and a page that
 //! the host takes away afterwards cannot come back silently.
 //!
-//! Spec: [TDVF] "TD Hand-Off Block"; [TDX-TDP] "L2 VM Memory Management".
+//! Spec: TDVF "TD Hand-Off Block"; TDX-TDP "L2 VM Memory Management".
 
 /// What the host says there is.
 pub(crate) mod map;

@@ -5,7 +5,7 @@
 //! instructions are refused: none of our callers' devices needs them, and each would widen what an
 //! L2 can make L1 do.
 //!
-//! Spec: [SDM] volume 2, "MOV", "MOVZX", "MOVSX/MOVSXD", "MOVNTI".
+//! Spec: SDM volume 2, "MOV", "MOVZX", "MOVSX/MOVSXD", "MOVNTI".
 
 use crate::width::ones;
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};

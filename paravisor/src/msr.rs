@@ -5,7 +5,7 @@
 //! while L1 never uses them. Registers that a kernel probes although its processor need not have them
 //! read as zero and take writes silently; all others are #GP.
 //!
-//! Spec: [TDX-BASE] "MSR Handling"; [SDM] volume 4.
+//! Spec: TDX-BASE "MSR Handling"; SDM volume 4.
 
 /// Registers L2 reads and writes by itself.
 pub const NATIVE: &[u32] = &[

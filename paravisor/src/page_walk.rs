@@ -5,7 +5,7 @@
 //! processor has already executed the instruction up to the access, so the translation existed.
 //! Tables are read from private memory only; an entry that points elsewhere ends the walk.
 //!
-//! Spec: [SDM] "Paging".
+//! Spec: SDM "Paging".
 
 use crate::guest_memory::GuestMemory;
 

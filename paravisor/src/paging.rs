@@ -12,7 +12,7 @@
 //!
 //! The shared bit comes from `TDG.VP.INFO`. Pages of 1 GiB but for the gigabyte of the image.
 //!
-//! Spec: [SDM] "4-Level Paging"; [TDX-BASE] "Guest Physical Address Space".
+//! Spec: SDM "4-Level Paging"; TDX-BASE "Guest Physical Address Space".
 #![expect(unsafe_code, reason = "page tables decide what every pointer means")]
 
 use core::cell::UnsafeCell;

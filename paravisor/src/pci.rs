@@ -6,7 +6,7 @@
 //! vector of L1 instead. Nothing the host answers is trusted further than that a wrong answer
 //! breaks the device it is about.
 //!
-//! Spec: [PCI] "Configuration Space", "MSI and MSI-X Operation".
+//! Spec: PCI "Configuration Space", "MSI and MSI-X Operation".
 
 /// Bus, device, function; and the address port 0xcf8.
 pub mod address;

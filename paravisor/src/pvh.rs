@@ -4,7 +4,7 @@
 //! The file is measured, so a mistake in it is a mistake of whoever built the image: every refusal
 //! names its cause. All counts are bounded and every range is checked against L2's RAM.
 //!
-//! Spec: [PVH] "entry point"; System V gABI "Program Header".
+//! Spec: PVH "entry point"; System V gABI "Program Header".
 
 use core::{fmt, ops::Range};
 

@@ -3,7 +3,10 @@
 #![expect(unsafe_code, reason = "memory is taken into use")]
 
 use log::{info, warn};
-use paravisor::command_line::{self, Options};
+use paravisor::{
+    command_line::{self, Options},
+    memory_map::MemoryMap,
+};
 use tdcall::{Instruction, tdg};
 
 use crate::{
@@ -12,7 +15,7 @@ use crate::{
     heap,
     interrupt::event_notify,
     l2,
-    memory::{accept, guest, map::MemoryMap},
+    memory::{accept, guest, map},
     paging,
     payload::Payload,
 };
@@ -29,13 +32,13 @@ pub(crate) extern "C" fn first(hand_off: u64) -> ! {
     let info = tdg::vp_info(&Instruction)
         .unwrap_or_else(|status| give_up(format_args!("TDG.VP.INFO: {status}")));
     info!(
-        "lychgate: gpa_width={} vcpus={} attributes={:#x}",
+        "lychgate gpa_width={} vcpus={} attributes={:#x}",
         info.gpa_width,
         info.num_vcpus,
         info.attributes.bits()
     );
     cpus::set_count(cpus_served(info.num_vcpus));
-    let map = match MemoryMap::read(hand_off) {
+    let map = match map::read(hand_off) {
         Ok(map) => map,
         Err(error) => give_up(format_args!("{error}")),
     };

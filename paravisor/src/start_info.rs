@@ -3,7 +3,7 @@
 //!
 //! One page holds all three. Addresses in it are L2's own guest-physical ones.
 //!
-//! Spec: [PVH] "start info structure".
+//! Spec: PVH "start info structure".
 
 use zerocopy::{Immutable, IntoBytes, KnownLayout};
 

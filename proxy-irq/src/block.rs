@@ -114,6 +114,7 @@ impl RelayBlock {
 
     /// Returns what `slot` maps to at this moment.
     #[must_use]
+    #[inline]
     pub fn slot_word(&self, slot: Slot) -> SlotWord {
         SlotWord::from_raw(self.slots[slot.index()].load(Ordering::Relaxed))
     }

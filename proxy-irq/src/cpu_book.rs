@@ -10,7 +10,7 @@
 
 use crate::{
     block::RelayBlock,
-    mapping::{Masking, Source},
+    mapping::{Masking, Reason, Source},
     reserved_vector::{L2Vector, SLOTS, Slot},
 };
 
@@ -79,16 +79,19 @@ impl CpuBook {
         })
     }
 
-    /// Takes a free slot, the next in turn.
-    pub(crate) fn take(&mut self, vector: L2Vector, source: Source) -> Option<Slot> {
-        let ahead = Slot::lowest(self.free.rotate_right(self.next))?;
+    /// Takes a free slot, the next in turn, unless a quarantined one may yet relay the same vector.
+    pub(crate) fn take(&mut self, vector: L2Vector, source: Source) -> Result<Slot, Reason> {
+        if Slot::in_bits(self.quarantined).any(|slot| self.slot(slot).vector == vector) {
+            return Err(Reason::OwnerSilent);
+        }
+        let ahead = Slot::lowest(self.free.rotate_right(self.next)).ok_or(Reason::BlockFull)?;
         let slot = ahead.rotated(self.next);
         self.free &= !slot.bit();
         self.next = slot.rotated(1).get().into();
         let used = self.slot_mut(slot);
         let generation = used.generation.wrapping_add(1);
         *used = Use { vector, source, references: 1, generation, ..Use::NEVER };
-        Some(slot)
+        Ok(slot)
     }
 
     /// Notes that the owner was asked to unmap `slot`.

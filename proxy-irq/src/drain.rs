@@ -14,7 +14,7 @@
 //! the flag that is cleared here is visible by that Acquire (pairs with the Release in `post.rs`);
 //! whatever is posted later sets the flag again. The banks themselves are Relaxed.
 //!
-//! Spec: [SDM] "Virtual-Interrupt Delivery"; [TDX-TDP] "L2 VM Entry and Exit".
+//! Spec: SDM "Virtual-Interrupt Delivery".
 
 use crate::{
     block::RelayBlock,

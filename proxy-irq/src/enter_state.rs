@@ -7,7 +7,7 @@
 //! one of the two sees the other: the owner stays, or the other side kicks (Dekker's argument).
 //!
 //! # Orderings
-//! The two `fence(SeqCst)`, in [`RelayBlock::must_kick`] and in `leave_for`, are the pair. The words
+//! The two `fence(SeqCst)`, in `must_kick` and in `leave_for`, are the pair. The words
 //! themselves are Relaxed here: the fences order them, and the data behind `remote_pending` is
 //! published by its own Release and Acquire (see `post.rs`, `drain.rs`, `mailbox.rs`). Fences, not
 //! SeqCst accesses, because a locked access alone would not order the *other* word.
@@ -81,6 +81,7 @@ impl RelayBlock {
 
     /// Returns where the owner is.
     #[must_use]
+    #[inline]
     pub fn enter_state(&self) -> EnterState {
         match self.control.state.load(Ordering::Relaxed) {
             0 => EnterState::Running,
@@ -99,6 +100,7 @@ impl RelayBlock {
     }
 
     /// The other side's half: to be called after the work was announced in `remote_pending`.
+    #[inline]
     pub(crate) fn must_kick(&self) -> Kick {
         fence(Ordering::SeqCst);
         match self.enter_state() {

@@ -15,6 +15,8 @@
 //! A request writes its data, its bit, its number and the flag, in this order, each but the data by a
 //! Release read-modify-write. The owner reads the number first and the bits afterwards, each with
 //! Acquire: all bits up to that number are then visible, and a later one can only be served early.
+//! (loom's read-modify-writes always see the newest value, so it cannot tell that last Acquire and its
+//! Release from Relaxed ones; they stay, because the language can.)
 //! `served` is stored with Release after the change and loaded with Acquire by [`Ticket::poll`].
 
 use core::task::Poll;
@@ -70,18 +72,22 @@ impl RelayBlock {
     /// Context: owner, main context, IF=0, in every turn of the loop around L2 and of any loop that
     /// waits for a [`Ticket`]. `reserved_irr` is called only if there is something to do and returns
     /// the dword of L1's IRR that holds the reserved block.
+    #[inline]
     pub fn service(&self, reserved_irr: impl FnOnce() -> u32) {
-        let pending = &self.control.remote_pending;
-        if pending.load(Ordering::Relaxed) & Work::MAILBOX.bits() == 0 {
-            return;
+        if self.control.remote_pending.load(Ordering::Relaxed) & Work::MAILBOX.bits() != 0 {
+            self.serve(reserved_irr());
         }
-        pending.fetch_and(!Work::MAILBOX.bits(), Ordering::Acquire);
+    }
+
+    #[cold]
+    fn serve(&self, reserved_irr: u32) {
+        self.control.remote_pending.fetch_and(!Work::MAILBOX.bits(), Ordering::Acquire);
         let number = self.mailbox.requested.load(Ordering::Acquire);
         for slot in Slot::in_bits(self.mailbox.slots.swap(0, Ordering::Acquire)) {
             self.adopt(slot);
         }
         self.withdraw_revoked();
-        self.mailbox.reserved_irr.store(reserved_irr(), Ordering::Relaxed);
+        self.mailbox.reserved_irr.store(reserved_irr, Ordering::Relaxed);
         self.mailbox.served.store(number, Ordering::Release);
     }
 

@@ -23,7 +23,7 @@ use crate::{
     block::RelayBlock,
     cpu_book::{CpuBook, Phase},
     mailbox::Ticket,
-    mapping::{Grant, MapError, Mapping, Masking, Source, Stale},
+    mapping::{Grant, MapError, Mapping, Masking, Reason, Source, Stale},
     reserved_vector::{L2Vector, ReservedBlock, Slot},
     slot::SlotWord,
     sync::Ordering,
@@ -65,11 +65,15 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
             used.references = used.references.checked_add(1).ok_or(MapError::TooManyReferences)?;
             slot
         } else {
-            let Some(slot) = book.take(vector, source) else {
+            let taken = book.take(vector, source);
+            let slot = taken.map_err(|reason| {
                 block.mailbox.refused.fetch_add(1, Relaxed);
-                self.unposted[cpu].refuse(vector, source);
-                return Err(MapError::BlockFull);
-            };
+                self.unposted[cpu].refuse(vector, source, reason);
+                match reason {
+                    Reason::OwnerSilent => MapError::Quarantined,
+                    _ => MapError::BlockFull,
+                }
+            })?;
             block.slots[slot.index()].store(SlotWord::relayed(vector).raw(), Ordering::Release);
             slot
         };

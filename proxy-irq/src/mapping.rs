@@ -144,6 +144,8 @@ pub enum MapError {
     NoSuchCpu,
     /// All slots of the CPU are taken; the next rung of the ladder is the caller's to try.
     BlockFull,
+    /// A quarantined slot of the CPU may yet relay that vector, on behalf of another source.
+    Quarantined,
     /// The CPU's list of granted vectors is full.
     GrantsFull,
     /// The vector's last permission is being withdrawn on that CPU; try again once it is.
@@ -161,6 +163,7 @@ impl fmt::Display for MapError {
         formatter.write_str(match self {
             Self::NoSuchCpu => "no such CPU",
             Self::BlockFull => "all reserved vectors of the CPU are taken",
+            Self::Quarantined => "the vector is in quarantine on the CPU",
             Self::GrantsFull => "too many proxied vectors on the CPU",
             Self::Withdrawing => "the vector is being withdrawn on the CPU",
             Self::TooManyReferences => "too many references to one mapping",

@@ -5,7 +5,7 @@
 //! priority classes: "is a relay still pending in L1?" is one register read, and one write of L1's
 //! TPR holds back all of them.
 //!
-//! Spec: [SDM] "Interrupt, Task, and Processor Priority"; "Valid Interrupt Vectors".
+//! Spec: SDM "Interrupt, Task, and Processor Priority"; "Valid Interrupt Vectors".
 
 /// The number of reserved vectors, and so of mappings, of one virtual CPU.
 pub const SLOTS: usize = 32;

@@ -7,6 +7,8 @@
 
 pub(crate) use core::sync::atomic::Ordering;
 
+use crate::{reserved_vector::SLOTS, slot::SlotWord};
+
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, fence};
 
@@ -58,5 +60,3 @@ pub(crate) const fn unmapped_slots() -> [AtomicU64; SLOTS] {
 pub(crate) fn unmapped_slots() -> [AtomicU64; SLOTS] {
     core::array::from_fn(|index| AtomicU64::new(SlotWord::UNMAPPED[index].raw()))
 }
-
-use crate::{reserved_vector::SLOTS, slot::SlotWord};

@@ -35,7 +35,7 @@ pub(crate) struct Entry {
 /// What is the matter with a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    Refused,
+    Refused(Reason),
     Granted,
     /// Its vector leaves the filter by this request.
     Withdrawing(u64),
@@ -49,19 +49,18 @@ impl Unposted {
     }
 
     /// Notes that `source` was refused a slot.
-    pub(crate) fn refuse(&mut self, vector: L2Vector, source: Source) {
-        if let Some(entry) = self.find(vector, source, Standing::Refused) {
+    pub(crate) fn refuse(&mut self, vector: L2Vector, source: Source, reason: Reason) {
+        let standing = Standing::Refused(reason);
+        if let Some(entry) = self.find(vector, source, standing) {
             entry.references = entry.references.saturating_add(1);
         } else if let Some(place) = self.place() {
-            *place = Some(Entry { vector, source, references: 1, standing: Standing::Refused });
+            *place = Some(Entry { vector, source, references: 1, standing });
         }
     }
 
     /// Forgets that `source` was refused a slot.
     pub(crate) fn forget(&mut self, vector: L2Vector, source: Source) {
-        self.remove(|entry| {
-            entry.standing == Standing::Refused && (entry.vector, entry.source) == (vector, source)
-        });
+        self.remove(|entry| entry.is_refusal() && (entry.vector, entry.source) == (vector, source));
     }
 
     /// Notes that `source` may use `vector` on the proxy path.
@@ -111,7 +110,7 @@ impl Unposted {
     pub(crate) fn reclaim(&mut self, block: &RelayBlock) {
         self.remove(|entry| match entry.standing {
             Standing::Withdrawing(request) => block.has_served(request),
-            Standing::Refused | Standing::Granted => false,
+            Standing::Refused(_) | Standing::Granted => false,
         });
     }
 
@@ -131,9 +130,7 @@ impl Unposted {
 
     /// Returns an empty place, or failing that the next refusal's.
     fn place(&mut self) -> Option<&mut Option<Entry>> {
-        let refused = |place: &Option<Entry>| {
-            place.as_ref().is_some_and(|entry| entry.standing == Standing::Refused)
-        };
+        let refused = |place: &Option<Entry>| place.as_ref().is_some_and(Entry::is_refusal);
         let empty = self.entries.iter().position(Option::is_none);
         let index = empty.or_else(|| {
             let turn = (0..ENTRIES).map(|step| (self.next + step) % ENTRIES);
@@ -144,10 +141,16 @@ impl Unposted {
     }
 }
 
+impl Entry {
+    const fn is_refusal(&self) -> bool {
+        matches!(self.standing, Standing::Refused(_))
+    }
+}
+
 impl Standing {
     pub(crate) const fn mode(self) -> (Mode, Reason) {
         match self {
-            Self::Refused => (Mode::Refused, Reason::BlockFull),
+            Self::Refused(reason) => (Mode::Refused, reason),
             Self::Granted => (Mode::Proxied, Reason::Asked),
             Self::Withdrawing(_) => (Mode::Unmapping, Reason::Released),
         }

@@ -9,7 +9,7 @@
 //! # Orderings
 //! All Relaxed: the entry into L2 and the exit from it order everything.
 //!
-//! Spec: [SDM] "Virtual APIC State", "Virtual-Interrupt Delivery", "EOI Virtualization".
+//! Spec: SDM "Virtual APIC State", "Virtual-Interrupt Delivery", "EOI Virtualization".
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

@@ -3,7 +3,7 @@
 //!
 //! Types and attributes come from outside, so they are numbers with names, not Rust enums.
 //!
-//! Spec: [TDVF] "TDVF Descriptor".
+//! Spec: TDVF "TDVF Descriptor".
 
 use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,

@@ -9,7 +9,7 @@
 //!
 //! A GUID's first three fields are little endian in a file, hence the byte order below.
 //!
-//! Spec: [TDVF] "TDVF Metadata".
+//! Spec: TDVF "TDVF Metadata".
 
 use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,

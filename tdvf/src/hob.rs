@@ -5,7 +5,7 @@
 //! reader inside the TD trusts none of it: the whole list is checked before a range is handed out,
 //! and unknown blocks are passed over by their length.
 //!
-//! Spec: [TDVF] "TD Hand-Off Block"; [PI] volume 3 "HOB Code Definitions".
+//! Spec: TDVF "TD Hand-Off Block"; PI volume 3 "HOB Code Definitions".
 
 use core::fmt;
 

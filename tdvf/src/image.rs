@@ -4,7 +4,7 @@
 //! The checks are those of QEMU's loader, and stricter in one thing: a volume must bring exactly
 //! as much data as it takes memory, because loaders do not agree on what fills the rest.
 //!
-//! Spec: [TDVF] "TDVF Descriptor".
+//! Spec: TDVF "TDVF Descriptor".
 
 use core::fmt;
 

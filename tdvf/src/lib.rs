@@ -5,7 +5,7 @@
 //! reads what came with it. Everything that arrives from outside is an allegation: it is checked
 //! whole before any of it is used. No allocation, no hardware, no unsafe code.
 //!
-//! Spec: [TDVF] "TDVF Descriptor", "TD Hand-Off Block"; [TDX-BASE] "TD Measurement".
+//! Spec: TDVF "TDVF Descriptor", "TD Hand-Off Block"; TDX-BASE "TD Measurement".
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

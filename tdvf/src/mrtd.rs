@@ -5,7 +5,7 @@
 //! record of their address and the bytes. Hosts agree on the records, not on the order: KVM today
 //! measures each page right after adding it, older stacks add a whole section first.
 //!
-//! Spec: [TDX-BASE] "TD Measurement"; [TDX-ABI] "TDH.MEM.PAGE.ADD Leaf", "TDH.MR.EXTEND Leaf".
+//! Spec: TDX-BASE "TD Measurement"; TDX-ABI "TDH.MEM.PAGE.ADD Leaf", "TDH.MR.EXTEND Leaf".
 
 use sha2::Digest;
 

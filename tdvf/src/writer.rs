@@ -9,7 +9,7 @@
 //! The offset from the image's start at end − 32 is the older way to find the descriptor; it costs
 //! four bytes and serves the tools that know no other.
 //!
-//! Spec: [TDVF] "TDVF Metadata".
+//! Spec: TDVF "TDVF Metadata".
 
 use zerocopy::{IntoBytes, little_endian::U32};
 

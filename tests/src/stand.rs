@@ -17,7 +17,7 @@ pub(crate) type Verdict = Result<(), String>;
 /// How long a machine may take; only one that hangs needs it.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Lines of the transcript that a failure shows.
+/// Lines of the transcript, and rows of the report, that a failure shows.
 const SHOWN: usize = 40;
 
 /// What all scenarios share.
@@ -55,14 +55,16 @@ pub(crate) fn scenario(
 
 /// Builds programs and finds QEMU when the first scenario needs them.
 fn shared() -> Result<&'static Shared, String> {
-    static SHARED: OnceLock<Result<Shared, String>> = OnceLock::new();
+    static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
+    let mut failure = None;
     let provide = || -> xtask::Result<Shared> {
         Ok(Shared { builds: Builds::make()?, qemu: Qemu::find(None)? })
     };
-    SHARED
-        .get_or_init(|| provide().map_err(|failure| failure.to_string()))
-        .as_ref()
-        .map_err(Clone::clone)
+    let shared = SHARED.get_or_init(|| provide().map_err(|why| failure = Some(why)).ok());
+    shared.as_ref().ok_or_else(|| match failure {
+        Some(why) => why.to_string(),
+        None => "not run: the programs or QEMU are missing, as said above".to_owned(),
+    })
 }
 
 impl Stand {
@@ -125,8 +127,13 @@ impl Stand {
             // Writing to a string does not fail.
             let _ = writeln!(text, "  {line}");
         }
-        for row in &outcome.report.rows {
+        let (rows, cpus) = (&outcome.report.rows, &outcome.report.cpus);
+        let _ = writeln!(text, "  {} rows in sum: {:?}", rows.len(), outcome.report.total());
+        for row in rows.iter().take(SHOWN) {
             let _ = writeln!(text, "  {row:?}");
+        }
+        for cpu in cpus {
+            let _ = writeln!(text, "  {cpu:?}");
         }
         let _ = writeln!(text, "  {:?}", outcome.report.end);
         let _ = writeln!(text, "  peer: {:?}", outcome.peer);

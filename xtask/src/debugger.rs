@@ -14,7 +14,7 @@ use crate::{
     paths,
 };
 
-/// Where every virtual CPU of the TD begins, and the machine's own CPUs before them.
+/// Where every virtual CPU of the TD begins, and the machine's own CPUs before that.
 const RESET_VECTOR: u64 = 0xffff_fff0;
 
 /// Writes the command file and returns the command line that uses it.
@@ -28,18 +28,24 @@ pub(crate) fn prepare(builds: &Builds, port: u16) -> Result<String> {
 fn commands(builds: &Builds, port: u16) -> String {
     let registry = paths::registry().unwrap_or_else(|| PathBuf::from(REMAPPED_REGISTRY));
     let Builds { emulator, paravisor, guest } = builds;
-    let symbols = |file: &Path| format!("add-symbol-file {}\n", file.display());
+    let level = |name: &str, program: &Path| {
+        let (program, paravisor) = (program.display(), paravisor.display());
+        format!(
+            "define {name}\nsymbol-file {program}\nadd-symbol-file {paravisor}\nend\n\
+             document {name}\nUse the symbols of {program}, and L1's.\nend\n"
+        )
+    };
     [
-        "# L0: the emulator; L1: the paravisor; L2: the guest. Each has addresses of its own.\n",
+        "# L0 and L2 share addresses, so there is a command for the symbols of either.\n",
         "set pagination off\nset confirm off\nset architecture i386:x86-64\n",
         &format!("set substitute-path {REMAPPED_ROOT} {}\n", paths::root().display()),
         &format!("set substitute-path {REMAPPED_REGISTRY} {}\n", registry.display()),
-        &format!("symbol-file {}\n", emulator.display()),
-        &symbols(paravisor),
-        &symbols(guest),
+        &level("l0", emulator),
+        &level("l2", guest),
+        "l0\n",
         &format!("target remote :{port}\n"),
-        "# The machine's reset comes by here, too; the stop after that one is L1's.\n",
-        &format!("hbreak *{RESET_VECTOR:#x}\n"),
+        "# The machine waits where L1 begins, too: one step away, the next stop there is L1's.\n",
+        &format!("stepi\nhbreak *{RESET_VECTOR:#x}\n"),
     ]
     .concat()
 }
@@ -55,8 +61,9 @@ mod tests {
         let text = commands(&builds, 4321);
         for line in [
             "symbol-file /e",
+            "symbol-file /g",
             "add-symbol-file /p",
-            "add-symbol-file /g",
+            "l0",
             "target remote :4321",
             "hbreak *0xfffffff0",
         ] {

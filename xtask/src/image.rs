@@ -8,7 +8,7 @@
 //!
 //! One boot firmware volume covers all of it, so the host measures all of it.
 //!
-//! Spec: [TDVF] "TDVF Descriptor".
+//! Spec: TDVF "TDVF Descriptor".
 
 use std::{fs, path::Path};
 

@@ -51,6 +51,13 @@ pub struct Row {
     pub tdvmcalls: u64,
 }
 
+impl Row {
+    /// What tells it from all others.
+    fn place(&self) -> (&str, u32, u32, u32, u32) {
+        (&self.bdf, self.entry, self.cpu, self.reserved, self.vector)
+    }
+}
+
 /// The figures of one virtual CPU.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -75,6 +82,10 @@ pub struct Cpu {
     pub td_exits: u64,
     /// Calls to the host.
     pub tdvmcalls: u64,
+    /// Ways of interrupts for which the emulator had no room.
+    pub rows_untold: u64,
+    /// Earlier events for which the emulator had no room.
+    pub trace_dropped: u64,
 }
 
 /// How a run ended.
@@ -135,6 +146,8 @@ impl Report {
                 Record::Trace(event) => report.trace.push(event),
             }
         }
+        // In an order that does not depend on which interrupt came first.
+        report.rows.sort_by(|a, b| a.place().cmp(&b.place()));
         Ok(report)
     }
 

@@ -5,7 +5,7 @@
 //! its guest/host masks, so that L2 reads what it wrote: the read shadow holds L2's value, the
 //! register the module's.
 //!
-//! Spec: [SDM] "Guest/Host Masks and Read Shadows for CR0 and CR4"; [TDX-TDP] "CR0 and CR4 handling".
+//! Spec: SDM "Guest/Host Masks and Read Shadows for CR0 and CR4"; TDX-TDP "CR0 and CR4 handling".
 
 /// CR0 bits that L1 owns: NE, NW, CD.
 pub const CR0_OWNED: u64 = 1 << 5 | 1 << 29 | 1 << 30;

@@ -5,7 +5,7 @@
 //! The second is always given back first; the instruction that caused the first then simply runs
 //! again.
 //!
-//! Spec: [SDM] "VM-Entry Controls for Event Injection", "IDT-Vectoring Information".
+//! Spec: SDM "VM-Entry Controls for Event Injection", "IDT-Vectoring Information".
 
 use tdcall::{InterruptionInfo, InterruptionType};
 

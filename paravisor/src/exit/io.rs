@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What IN leaves in RAX.
 //!
-//! Spec: [SDM] volume 1, "General-Purpose Registers in 64-Bit Mode".
+//! Spec: SDM volume 1, "General-Purpose Registers in 64-Bit Mode".
 
 use crate::width::ones;
 

@@ -5,7 +5,7 @@
 //! privilege check. So each has a defined result here, and a reason that is not in the table gives
 //! #UD: no instruction of L2 can end it, let alone L1, except by a triple fault.
 //!
-//! Spec: [SDM] "VMX Basic Exit Reasons"; [TDX-TDP] "L2 VM Exits".
+//! Spec: SDM "VMX Basic Exit Reasons"; TDX-TDP "L2 VM Exits".
 
 use tdcall::ExitReason;
 
@@ -31,8 +31,8 @@ pub enum Response {
 pub enum Emulation {
     /// Exception that L1 intercepts: give it back.
     Exception,
-    /// Interrupt window: L2 can take what waited.
-    InterruptWindow,
+    /// NMI window: L2 can take the NMI that waited.
+    NmiWindow,
     /// CPUID.
     Cpuid,
     /// HLT.
@@ -70,8 +70,8 @@ pub const TABLE: &[(ExitReason, Response)] = {
         (R::EXCEPTION_OR_NMI, Emulate(E::Exception)),
         (R::EXTERNAL_INTERRUPT, Resume),
         (R::TRIPLE_FAULT, End("triple fault")),
-        (R::INTERRUPT_WINDOW, Emulate(E::InterruptWindow)),
-        (R::NMI_WINDOW, Resume),
+        (R::INTERRUPT_WINDOW, Resume),
+        (R::NMI_WINDOW, Emulate(E::NmiWindow)),
         (R::TASK_SWITCH, GeneralProtection),
         (R::CPUID, Emulate(E::Cpuid)),
         (R::GETSEC, UndefinedOpcode),
@@ -145,7 +145,7 @@ mod tests {
     use alloc::vec::Vec;
     use tdcall::ExitReason;
 
-    /// [TDX-TDP] "L2 VM Exits": all reasons that reach L1.
+    /// TDX-TDP "L2 VM Exits": all reasons that reach L1.
     const FORWARDED: &[u32] = &[
         0, 1, 2, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
         28, 29, 30, 31, 32, 33, 36, 39, 40, 43, 45, 46, 47, 48, 50, 51, 52, 53, 54, 55, 56, 57, 58,

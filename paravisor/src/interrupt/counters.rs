@@ -6,6 +6,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use tdcall::ExitReason;
+
 /// One figure.
 #[derive(Debug)]
 pub(crate) struct Counter(AtomicU64);
@@ -65,4 +67,20 @@ counters! {
     HOST_REFUSALS,
     /// Events for L2 that no processor would take.
     DROPPED_EVENTS,
+}
+
+/// Reasons have numbers below this; those above share the last place.
+const REASONS: usize = 80;
+
+static EXITS: [Counter; REASONS] = [const { Counter::new() }; REASONS];
+
+/// Counts an exit of L2 that L1 handled.
+pub(crate) fn count_exit(reason: ExitReason) {
+    let number = usize::try_from(reason.basic().0).unwrap_or(REASONS);
+    EXITS[number.min(REASONS - 1)].add();
+}
+
+/// All reasons for which there were exits, with their number.
+pub(crate) fn exits() -> impl Iterator<Item = (ExitReason, u64)> {
+    (0..).map(ExitReason).zip(&EXITS).map(|(reason, count)| (reason, count.get()))
 }

@@ -6,7 +6,7 @@
 //! waits for a notification that was not set up. The interrupt itself is a hint to look, since the
 //! host can raise it at will.
 //!
-//! Spec: [GHCI] "TDG.VP.VMCALL<SetupEventNotifyInterrupt>", "TDG.VP.VMCALL<GetTdVmCallInfo>".
+//! Spec: GHCI "TDG.VP.VMCALL<SetupEventNotifyInterrupt>", "TDG.VP.VMCALL<GetTdVmCallInfo>".
 
 use log::{info, warn};
 use tdcall::{Instruction, tdvmcall};

@@ -7,7 +7,7 @@
 //!
 //! EOI is a WRMSR the module does not intercept, so nothing here leaves L1.
 //!
-//! Spec: [SDM] "EOI Register", "x2APIC Register Address Space".
+//! Spec: SDM "EOI Register", "x2APIC Register Address Space".
 #![expect(unsafe_code, reason = "interrupt entry is assembly")]
 
 use core::arch::global_asm;

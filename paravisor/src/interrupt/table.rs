@@ -4,7 +4,7 @@
 //! Interrupt gates leave IF=0, so handlers do not nest, which the relay relies on. #DF and NMI have
 //! stacks of their own: the first may be about the stack, the second may come at any instruction.
 //!
-//! Spec: [SDM] "64-Bit Mode IDT".
+//! Spec: SDM "64-Bit Mode IDT".
 #![expect(unsafe_code, reason = "loading a descriptor table changes where the CPU jumps")]
 
 use spin::Once;

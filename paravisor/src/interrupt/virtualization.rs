@@ -5,7 +5,7 @@
 //! Two causes are survived: CPUID of a leaf that the module does not virtualise reads as zeros, and
 //! HLT does nothing. All else is a bug of L1.
 //!
-//! Spec: [TDX-BASE] "Virtualization Exception (#VE)".
+//! Spec: TDX-BASE "Virtualization Exception (#VE)".
 
 use cpu::interrupt::Frame;
 use tdcall::{ExitReason, Instruction, tdg};

@@ -7,7 +7,7 @@
 //! A control bit that L1 may not write is listed as "must be 0" even where it is 1, so bits outside
 //! the writable mask keep their value.
 //!
-//! Spec: [TDX-TDP] "L2 VMX Controls"; [SDM] "VM-Execution Control Fields".
+//! Spec: TDX-TDP "L2 VMX Controls"; SDM "VM-Execution Control Fields".
 #![expect(unsafe_code, reason = "capabilities are MSRs")]
 
 use bitvec::{order::Lsb0, slice::BitSlice};

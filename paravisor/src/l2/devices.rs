@@ -181,6 +181,11 @@ impl Machine for Host {
         }
     }
 
+    fn forget_refusal(&mut self, target: Target, source: Source) {
+        let cpu = width::index(target.cpu.into());
+        RELAY.lock().forget_refusal(cpu, target.vector, relay_source(source));
+    }
+
     fn refused(&mut self, source: Source, why: Refusal) {
         if REFUSED.add_and_tell() {
             warn!("mapping refused: device={} entry={} {why}", source.bdf, source.entry);

@@ -94,6 +94,9 @@ fn say_figures() {
             f.quarantined
         );
     }
+    for (reason, count) in counters::exits().filter(|(_, count)| *count != 0) {
+        info!("exits: reason={reason} count={count}");
+    }
     let counted: &[(&str, &Counter)] = &[
         ("virtualization_exceptions", &counters::VIRTUALIZATION_EXCEPTIONS),
         ("unexpected_interrupts", &counters::UNEXPECTED_INTERRUPTS),

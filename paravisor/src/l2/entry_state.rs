@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Registers at the start: of the first CPU, and of one that was woken by another.
 //!
-//! Spec: [PVH] "State from xen_start_info"; [SDM] "Processor State After Reset", "MP Initialization".
+//! Spec: PVH "State from xen_start_info"; SDM "Processor State After Reset", "MP Initialization".
 
 use paravisor::exit::control_register::{split_cr0, split_cr4};
 use tdcall::{L2EnterGuestState, md::l2_vmcs::Field};

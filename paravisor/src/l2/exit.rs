@@ -25,24 +25,24 @@ mod ept_violation;
 /// The instruction behind an intercepted access.
 mod instruction;
 
+/// Non-maskable interrupts for L2.
+pub(super) mod nmi;
+
 /// TDCALL.
 mod tdcall;
 
 /// Interrupts between L2's CPUs.
 mod ipi;
 
-use ::tdcall::{InterruptionInfo, L2Exit, md::l2_vmcs::Field};
+use ::tdcall::L2Exit;
 use log::warn;
 use paravisor::exit::{
     event::Event,
     reason::{Emulation, Response, response},
 };
 
-use super::{
-    fields::{self, Refused},
-    vcpu::Vcpu,
-};
-use crate::interrupt::counters::UNKNOWN_EXITS;
+use super::{fields::Refused, vcpu::Vcpu};
+use crate::interrupt::counters::{UNKNOWN_EXITS, count_exit};
 
 /// How L2 goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,7 @@ const NO_SUCH_HYPERCALL: u64 = 1000_u64.wrapping_neg();
 
 /// Handles an exit.
 pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
+    count_exit(report.reason);
     let Some(response) = response(report.reason) else {
         if UNKNOWN_EXITS.add_and_tell() {
             let (reason, rip) = (report.reason, vcpu.state().rip);
@@ -89,7 +90,10 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> 
 fn emulate(vcpu: &mut Vcpu, report: &L2Exit, emulation: Emulation) -> Result<Next, Refused> {
     match emulation {
         Emulation::Exception => Ok(reflect(report)),
-        Emulation::InterruptWindow => Ok(Next::Resume),
+        Emulation::NmiWindow => {
+            nmi::window_open(vcpu)?;
+            Ok(Next::Resume)
+        }
         Emulation::Cpuid => cpuid::handle(vcpu),
         Emulation::Halt => Ok(Next::Halt),
         Emulation::Tsc => Ok(read_tsc(vcpu, 0)),
@@ -120,20 +124,6 @@ fn emulate(vcpu: &mut Vcpu, report: &L2Exit, emulation: Emulation) -> Result<Nex
 pub(super) fn during_delivery(report: &L2Exit) -> Next {
     warn!("delivery of an event to nowhere: gpa={:#x}", report.gpa);
     Next::End("triple fault")
-}
-
-/// Gives L2 an NMI, at the latest when it can take one.
-///
-/// The interruptibility state is read, not assumed: an NMI into a blocked state fails the entry.
-pub(super) fn nmi(vcpu: &mut Vcpu) -> Result<(), Refused> {
-    const BLOCKED: u64 = 0xf;
-    if fields::read(Field::INTERRUPTIBILITY_STATE)? & BLOCKED == 0 && vcpu.event.is_none() {
-        let information = InterruptionInfo::nmi();
-        vcpu.event = Some(Event { information, error_code: 0, length: 0 });
-    } else {
-        warn!("NMI dropped: cpu={}", vcpu.index);
-    }
-    Ok(())
 }
 
 /// An exception L1 intercepts without wanting to.

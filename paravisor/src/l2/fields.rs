@@ -4,7 +4,7 @@
 //! A refusal is a value: the caller decides whether it ends L2. Fields of which the module keeps some
 //! bits are written through the mask of the others.
 //!
-//! Spec: [TDX-ABI] "TDG.VP.RD Leaf", "TDG.VP.WR Leaf", "L2 VMCS Fields".
+//! Spec: TDX-ABI "TDG.VP.RD Leaf", "TDG.VP.WR Leaf", "L2 VMCS Fields".
 #![expect(unsafe_code, reason = "fields decide what L2 may do")]
 
 use core::fmt;

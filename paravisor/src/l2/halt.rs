@@ -7,7 +7,7 @@
 //!
 //! The module's timer for L2 does not run meanwhile; the host's timer stands in for it.
 //!
-//! Spec: [GHCI] "TDG.VP.VMCALL<Instruction.HLT>".
+//! Spec: GHCI "TDG.VP.VMCALL<Instruction.HLT>".
 
 use proxy_irq::RelayBlock;
 use tdcall::{Instruction, tdvmcall};
@@ -34,27 +34,32 @@ const RFLAGS_IF: u64 = 1 << 9;
 
 /// Halts until L2 has an interrupt that it can take. Context: IF=0.
 pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
-    let deadline = vcpu.apic.timer.deadline();
-    if let Some(deadline) = deadline {
-        apic::arm_timer(deadline);
-    }
+    let mut armed = None;
     loop {
         match signals::take(vcpu.index) {
             Some(Signal::Init) => return Ok(Halt::Reset),
             Some(Signal::Nmi) => {
-                super::exit::nmi(vcpu)?;
+                super::exit::nmi::give(vcpu)?;
                 return Ok(Halt::Work);
             }
-            Some(Signal::StartUp(_)) | None => {}
+            // A CPU that runs, if only to halt, ignores it.
+            Some(Signal::StartUp(_)) => continue,
+            None => {}
         }
+        let deadline = vcpu.apic.timer.deadline();
         if deadline.is_some_and(|deadline| deadline <= cpu::tsc()) {
             vcpu.take_timer()?;
+            continue;
         }
         vcpu.block.service(apic::reserved_irr);
         run::drain(vcpu);
         let awake = vcpu.state().rflags & RFLAGS_IF != 0 && vcpu.page.deliverable().is_some();
         if awake {
             return Ok(Halt::Work);
+        }
+        if let Some(deadline) = deadline.filter(|deadline| armed != Some(*deadline)) {
+            apic::arm_timer(deadline);
+            armed = Some(deadline);
         }
         turn_after_drain(vcpu.block);
     }

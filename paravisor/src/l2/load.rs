@@ -8,10 +8,7 @@ use core::fmt;
 
 use paravisor::{guest_memory::GuestMemory, pvh, start_info};
 
-use crate::memory::guest::GuestRam;
-
-/// The hand-off blocks lie in what is L2's RAM now, and hold what the host wrote.
-const TD_HOB: (u64, usize) = (0x80_0000, 0x4000);
+use crate::memory::{guest::GuestRam, map::TD_HOB};
 
 /// Where L2 starts.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +43,7 @@ impl fmt::Display for Error {
 /// Loads `payload`, whose command line is `command_line`.
 pub(super) fn load(payload: &[u8], command_line: &str, shared_bit: u64) -> Result<Loaded, Error> {
     let mut ram = GuestRam::get();
-    if !ram.write(TD_HOB.0, &[0; TD_HOB.1]) {
-        return Err(Error::Copy(TD_HOB.0));
-    }
+    clear_hand_off(&mut ram)?;
     let page = ram.end() - start_info::PAGE as u64;
     let plan = pvh::plan(payload, page).map_err(Error::File)?;
     for segment in plan.segments() {
@@ -66,6 +61,17 @@ pub(super) fn load(payload: &[u8], command_line: &str, shared_bit: u64) -> Resul
         return Err(Error::Copy(page));
     }
     Ok(Loaded { entry: plan.entry, start_info })
+}
+
+/// The hand-off blocks lie in what is L2's RAM now, and hold what the host wrote.
+fn clear_hand_off(ram: &mut GuestRam) -> Result<(), Error> {
+    let page = [0; start_info::PAGE];
+    for gpa in TD_HOB.step_by(page.len()) {
+        if !ram.write(gpa, &page) {
+            return Err(Error::Copy(gpa));
+        }
+    }
+    Ok(())
 }
 
 /// What tells L2 which addresses are shared. There are two kinds of TD.

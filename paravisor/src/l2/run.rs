@@ -50,7 +50,7 @@ pub(crate) fn run(index: usize) -> ! {
 /// One turn of the loop.
 fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
     window();
-    take_signal(vcpu)?;
+    take_signals(vcpu)?;
     vcpu.block.service(apic::reserved_irr);
     drain(vcpu);
     vcpu.write_event()?;
@@ -62,8 +62,9 @@ fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
     match back {
         L2Return::Exit(report) => {
             interrupts::enable();
-            let next = take_exit(vcpu, &report);
-            follow(vcpu, &report, next?)
+            warn_spurious(vcpu);
+            let next = take_exit(vcpu, &report)?;
+            follow(vcpu, &report, next)
         }
         L2Return::PendingInterruptExit(report) => {
             give_back(vcpu, &report);
@@ -71,8 +72,8 @@ fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
         }
         L2Return::HostRoutedAsync(report) => {
             interrupts::enable();
-            let next = take_host_routed(vcpu, &report);
-            follow(vcpu, &report, next?)
+            let next = take_host_routed(vcpu, &report)?;
+            follow(vcpu, &report, next)
         }
         L2Return::HostRoutedTdvmcall(_) | L2Return::NotEntered => Ok(()),
         L2Return::Error(status) => end::of_l2(vcpu, format_args!("TDG.VP.ENTER refused: {status}")),
@@ -92,17 +93,17 @@ pub(super) fn drain(vcpu: &mut Vcpu) {
     let saved = vcpu.state().rvi;
     let drained = vcpu.block.drain(vcpu.page, saved);
     vcpu.state().rvi = drained.rvi;
-    if drained.spurious != 0 {
-        warn_spurious(vcpu);
-    }
+    vcpu.spurious |= drained.spurious;
 }
 
-/// Outside the relay path, because an interrupt that nobody asked for is not the relay's.
-#[cold]
-fn warn_spurious(vcpu: &Vcpu) {
-    let spurious = vcpu.block.figures().spurious;
-    if spurious.is_power_of_two() {
-        warn!("spurious: cpu={} count={spurious}", vcpu.index);
+/// Tells of interrupts on reserved vectors that map to nothing. Called when L2 is out for a reason of
+/// its own, so that nothing is said on the relay path; each slot is told of once.
+fn warn_spurious(vcpu: &mut Vcpu) {
+    let news = vcpu.spurious & !vcpu.spurious_told;
+    if news != 0 {
+        vcpu.spurious_told |= news;
+        let count = vcpu.block.figures().spurious;
+        warn!("spurious: cpu={} slots={news:#x} count={count}", vcpu.index);
     }
 }
 
@@ -177,22 +178,30 @@ fn follow(vcpu: &mut Vcpu, report: &L2Exit, next: Next) -> Result<(), Refused> {
     Ok(())
 }
 
-fn take_signal(vcpu: &mut Vcpu) -> Result<(), Refused> {
-    match signals::take(vcpu.index) {
-        Some(Signal::Init) => wait_for_start(vcpu),
-        Some(Signal::Nmi) => exit::nmi(vcpu),
-        Some(Signal::StartUp(_)) | None => Ok(()),
+/// Takes all that this CPU was told: two signals may have come with one kick.
+fn take_signals(vcpu: &mut Vcpu) -> Result<(), Refused> {
+    while let Some(signal) = signals::take(vcpu.index) {
+        match signal {
+            Signal::Init => wait_for_start(vcpu)?,
+            Signal::Nmi => exit::nmi::give(vcpu)?,
+            // A CPU that runs ignores it.
+            Signal::StartUp(_) => {}
+        }
     }
+    Ok(())
 }
 
 /// Waits as a CPU does after INIT, then starts.
 fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
     loop {
         window();
-        if let Some(Signal::StartUp(page)) = signals::take(vcpu.index) {
-            debug!("cpu {}: start at {:#x}", vcpu.index, u32::from(page) << 12);
-            return vcpu.start_woken(page);
+        match signals::take(vcpu.index) {
+            Some(Signal::StartUp(page)) => {
+                debug!("cpu {}: start at {:#x}", vcpu.index, u32::from(page) << 12);
+                return vcpu.start_woken(page);
+            }
+            Some(Signal::Init | Signal::Nmi) => {}
+            None => halt::turn(vcpu.block),
         }
-        halt::turn(vcpu.block);
     }
 }

@@ -39,6 +39,10 @@ pub(super) struct Vcpu {
     pub(super) event: Option<Event>,
     /// What the next entry has to forget.
     pub(super) invalidation: Invalidation,
+    /// Slots that took interrupts while they mapped to nothing.
+    pub(super) spurious: u32,
+    /// Those of them that were told of.
+    pub(super) spurious_told: u32,
     state: *mut L2EnterGuestState,
 }
 
@@ -60,6 +64,8 @@ impl Vcpu {
             apic: LocalApic::new(id, vm().timer_ratio),
             event: None,
             invalidation: Invalidation::NONE,
+            spurious: 0,
+            spurious_told: 0,
             state: Box::into_raw(Box::new(L2EnterGuestState::new())),
         };
         controls::set_up(vcpu.page)?;

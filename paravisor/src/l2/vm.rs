@@ -55,7 +55,7 @@ pub(crate) fn prepare(options: &Options<'_>, payload: Option<&[u8]>, shared_bit:
     }
     let cpus = options.cpus.unwrap_or(u32::MAX).min(cpus::count());
     let megahertz = frequency();
-    info!("l2: cpus={cpus} ram={:#x} entry={:#x}", GuestRam::get().end(), loaded.entry);
+    info!("ready: cpus={cpus} ram={:#x} entry={:#x}", GuestRam::get().end(), loaded.entry);
     L2.call_once(|| Vm {
         cpus,
         shared_bit,

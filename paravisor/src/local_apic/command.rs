@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The interrupt command register: what kind of interrupt for which CPUs.
 //!
-//! Spec: [SDM] "Interrupt Command Register (ICR)", "ICR Operation in x2APIC Mode".
+//! Spec: SDM "Interrupt Command Register (ICR)", "ICR Operation in x2APIC Mode".
 
 use proxy_irq::L2Vector;
 

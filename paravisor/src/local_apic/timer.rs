@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The APIC timer as deadlines of the TSC, which is what the TDX module can wait for.
 //!
-//! Spec: [SDM] "APIC Timer", "TSC-Deadline Mode".
+//! Spec: SDM "APIC Timer", "TSC-Deadline Mode".
 
 /// The timer of one virtual CPU.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@
 //! before keeps its content: expected of the hand-off blocks, which were added with the image; of any
 //! other page it would mean that the host has lied about what it added.
 //!
-//! Spec: [TDX-ABI] "TDG.MEM.PAGE.ACCEPT Leaf".
+//! Spec: TDX-ABI "TDG.MEM.PAGE.ACCEPT Leaf".
 #![expect(unsafe_code, reason = "accepting a page replaces its content")]
 
 use core::ops::Range;

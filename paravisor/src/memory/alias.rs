@@ -3,7 +3,7 @@
 //!
 //! An alias has the size of L1's own page, so 2 MiB where that is so, else 4 KiB.
 //!
-//! Spec: [TDX-ABI] "TDG.MEM.PAGE.ATTR.WR Leaf".
+//! Spec: TDX-ABI "TDG.MEM.PAGE.ATTR.WR Leaf".
 #![expect(unsafe_code, reason = "it gives memory to code that is not ours")]
 
 use core::ops::Range;

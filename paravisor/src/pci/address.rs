@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bus, device, function; and the address port 0xcf8.
 //!
-//! Spec: [PCI] "Configuration Mechanism #1".
+//! Spec: PCI "Configuration Mechanism #1".
 
 use core::fmt;
 

@@ -4,7 +4,7 @@
 //! A list may point anywhere in the function's 256 bytes and form a circle; it is followed for no
 //! more steps than a list without repetition can have.
 //!
-//! Spec: [PCI] "Capabilities List".
+//! Spec: PCI "Capabilities List".
 
 /// Where the capabilities are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

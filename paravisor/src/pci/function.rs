@@ -5,6 +5,7 @@ use super::{
     address::Bdf,
     capability,
     machine::{Location, Machine, Register, Source},
+    message::Message,
     msi::{Msi, Power},
     msix::Msix,
     route::{Change, Route},
@@ -24,8 +25,8 @@ pub struct Function<M> {
 struct MsiFunction<M> {
     view: Msi,
     route: Route<M>,
-    /// The last message the device got.
-    sent: super::message::Message,
+    /// The message that the device sends; `None` while it is off.
+    sent: Option<Message>,
 }
 
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl<M> Function<M> {
         let msi = found.msi.map(|offset| MsiFunction {
             view: Msi::new(offset, low16(read(offset + 2, 2).into())),
             route: Route::NONE,
-            sent: Default::default(),
+            sent: None,
         });
         let msix = found.msix.map(|offset| {
             let control = low16(read(offset + 2, 2).into());
@@ -194,41 +195,42 @@ impl<M> Function<M> {
         let register = Register { bdf, offset: msix.view.control_register(), size: 2 };
         machine.config_write(register, control.into());
         if let (false, Some(table)) = (enabled, &mut msix.table) {
-            table.release_all(machine);
+            table.release_all(machine, source);
         }
     }
 }
 
 impl<M> MsiFunction<M> {
-    /// Tells the device what to send. Only what changes is written: a device that cannot be masked
-    /// may send at any moment, and one write is never seen by half.
-    fn program(
-        &mut self,
-        machine: &mut impl Machine<Mapping = M>,
-        bdf: Bdf,
-        message: super::message::Message,
-    ) {
+    /// Tells the device what to send. While it is on, only what changes is written: without a mask
+    /// bit it may send at any moment, and one write is never seen by half.
+    fn program(&mut self, machine: &mut impl Machine<Mapping = M>, bdf: Bdf, message: Message) {
         let (low, high, data) = self.view.message_registers();
-        let mut write = |offset, size, value| {
-            machine.config_write(Register { bdf, offset, size }, value);
+        let changes = |part: fn(Message) -> u32| {
+            self.sent.is_none_or(|sent| part(sent) != part(message)).then(|| part(message))
         };
-        if message.address != self.sent.address {
-            write(low, 4, low32(message.address));
-            if let Some(high) = high {
-                write(high, 4, low32(message.address >> 32));
+        let parts = [
+            (Some(low), 4, changes(|message| low32(message.address))),
+            (high, 4, changes(|message| low32(message.address >> 32))),
+            (Some(data), 2, changes(|message| message.data)),
+        ];
+        for (register, size, value) in parts {
+            if let (Some(offset), Some(value)) = (register, value) {
+                machine.config_write(Register { bdf, offset, size }, value);
             }
         }
-        if message.data != self.sent.data {
-            write(data, 2, message.data);
+        if self.sent.is_none() {
+            let offset = self.view.control_register();
+            let control = self.view.device_control(Power::On).into();
+            machine.config_write(Register { bdf, offset, size: 2 }, control);
         }
-        self.sent = message;
-        write(self.view.control_register(), 2, self.view.device_control(Power::On).into());
+        self.sent = Some(message);
     }
 
     fn stop(&mut self, machine: &mut impl Machine<Mapping = M>, bdf: Bdf) {
         let register = Register { bdf, offset: self.view.control_register(), size: 2 };
         machine.config_write(register, self.view.device_control(Power::Off).into());
-        if let Some(mapping) = self.route.take() {
+        self.sent = None;
+        if let Some(mapping) = self.route.take(machine, Source { bdf, entry: 0 }) {
             machine.unmap(mapping);
         }
     }

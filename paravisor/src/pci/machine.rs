@@ -81,6 +81,9 @@ pub trait Machine {
 
     /// Notes that `source` stays masked.
     fn refused(&mut self, source: Source, why: Refusal);
+
+    /// Takes back that `target` was refused to `source`, which no longer asks for it.
+    fn forget_refusal(&mut self, target: Target, source: Source);
 }
 
 impl fmt::Display for Refusal {

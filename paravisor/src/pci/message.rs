@@ -4,7 +4,7 @@
 //! L2 may write anything. What no processor would take as a fixed, edge-triggered interrupt of one
 //! CPU is refused here, so that the relay only ever maps what has a meaning.
 //!
-//! Spec: [SDM] "Message Signalled Interrupts".
+//! Spec: SDM "Message Signalled Interrupts".
 
 use core::fmt;
 use proxy_irq::L2Vector;

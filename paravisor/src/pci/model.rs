@@ -95,4 +95,8 @@ impl Machine for Model {
     fn refused(&mut self, source: Source, why: Refusal) {
         self.log.push(format!("refused entry {} {why}", source.entry));
     }
+
+    fn forget_refusal(&mut self, target: Target, source: Source) {
+        self.log.push(format!("forget {:x} entry {}", target.vector.get(), source.entry));
+    }
 }

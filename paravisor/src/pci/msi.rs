@@ -4,7 +4,7 @@
 //! A function may have a 32- or 64-bit address, and mask bits or none. Only one message is offered:
 //! several would have to be consecutive reserved vectors, and no driver insists on them.
 //!
-//! Spec: [PCI] "Message Control for MSI".
+//! Spec: PCI "Message Control for MSI".
 
 use super::message::Message;
 use crate::width::low32;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The MSI-X capability: switched on or off, masked as a whole or not, and where the table is.
 //!
-//! Spec: [PCI] "Message Control for MSI-X", "Table Offset/BIR for MSI-X".
+//! Spec: PCI "Message Control for MSI-X", "Table Offset/BIR for MSI-X".
 
 /// L2's view of one MSI-X capability.
 #[derive(Clone, Copy, Debug)]

@@ -6,10 +6,11 @@ use super::{
     message::{Message, Target},
 };
 
-/// The mapping that is in use for one interrupt, if any.
+/// The mapping that is in use for one interrupt, if any; or the one it did not get.
 #[derive(Debug)]
 pub struct Route<M> {
     mapped: Option<(Target, M)>,
+    refused: Option<Target>,
 }
 
 /// What is to be done with the device.
@@ -25,7 +26,7 @@ pub enum Change<M> {
 
 impl<M> Route<M> {
     /// Nothing is mapped.
-    pub const NONE: Self = Self { mapped: None };
+    pub const NONE: Self = Self { mapped: None, refused: None };
 
     /// Maps what `wanted` asks for. The new mapping is live and the old one still is: interrupts
     /// that are on their way to it are not lost.
@@ -35,35 +36,48 @@ impl<M> Route<M> {
         source: Source,
         wanted: Message,
     ) -> Change<M> {
-        let mapped =
-            wanted.target(machine.cpus()).map_err(Refusal::Message).and_then(|target| match &self
-                .mapped
-            {
-                Some((current, _)) if *current == target => Ok(None),
-                _ => machine.map(target, source).map(|mapping| Some((target, mapping))),
-            });
-        match mapped {
+        self.forget_refusal(machine, source);
+        match self.map(machine, source, wanted) {
             Ok(None) => Change::None,
             Ok(Some((target, mapping))) => {
                 let message = machine.message(&mapping);
                 Change::Program(message, self.replace(Some((target, mapping))))
             }
             Err(why) => {
+                if let Refusal::Full(target) = why {
+                    self.refused = Some(target);
+                }
                 machine.refused(source, why);
                 Change::Stop(self.replace(None))
             }
         }
     }
 
+    /// Maps what `wanted` asks for, unless that is mapped already.
+    fn map(
+        &self,
+        machine: &mut impl Machine<Mapping = M>,
+        source: Source,
+        wanted: Message,
+    ) -> Result<Option<(Target, M)>, Refusal> {
+        let target = wanted.target(machine.cpus()).map_err(Refusal::Message)?;
+        match &self.mapped {
+            Some((current, _)) if *current == target => Ok(None),
+            _ => machine.map(target, source).map(|mapping| Some((target, mapping))),
+        }
+    }
+
     /// Takes the mapping out, to be given back once the device is silent.
-    pub fn take(&mut self) -> Option<M> {
+    pub fn take(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) -> Option<M> {
+        self.forget_refusal(machine, source);
         self.replace(None)
     }
 
-    /// Whether there is a mapping.
-    #[must_use]
-    pub const fn is_mapped(&self) -> bool {
-        self.mapped.is_some()
+    /// What was refused is no longer wanted, or is about to be asked for again.
+    fn forget_refusal(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) {
+        if let Some(target) = self.refused.take() {
+            machine.forget_refusal(target, source);
+        }
     }
 
     fn replace(&mut self, new: Option<(Target, M)>) -> Option<M> {

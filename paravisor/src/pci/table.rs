@@ -6,7 +6,7 @@
 //! holds an interrupt back instead of sending half a message. A mapping outlives a mask, because
 //! drivers mask often and shortly; it ends by another message, by a refusal, or with the function.
 //!
-//! Spec: [PCI] "MSI-X Table Structure".
+//! Spec: PCI "MSI-X Table Structure".
 
 use super::{
     machine::{Location, Machine, Source},
@@ -99,10 +99,11 @@ impl<M> Table<M> {
     }
 
     /// Gives all mappings back, after the function was disabled.
-    pub fn release_all(&mut self, machine: &mut impl Machine<Mapping = M>) {
-        for entry in &mut self.entries {
+    pub fn release_all(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) {
+        for (number, entry) in (0..).zip(&mut self.entries) {
             entry.refused = false;
-            if let Some(mapping) = entry.route.take() {
+            let mapping = entry.route.take(machine, Source { entry: number, ..source });
+            if let Some(mapping) = mapping {
                 machine.unmap(mapping);
             }
         }

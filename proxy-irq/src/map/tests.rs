@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     drain::Drained,
     enter_state::Kick,
-    mapping::{Mode, Reason},
+    mapping::Mode,
     slot::Target,
     virtual_apic::{Register, VirtualApicPage},
 };
@@ -174,8 +174,11 @@ fn silence_is_quarantine_until_the_owner_answers() {
     let listed = relay.mappings().find(|listed| listed.mode == Mode::Quarantined).unwrap();
     assert_eq!((listed.source, listed.reason), (source(31), Reason::OwnerSilent));
     assert_eq!(relay.map(0, vector(0x90), source(99)), Err(MapError::BlockFull));
+    assert_eq!(relay.map(0, vector(0x6f), source(98)), Err(MapError::Quarantined));
+    let refused = relay.mappings().find(|listed| listed.source == source(98)).unwrap();
+    assert_eq!((refused.mode, refused.reason), (Mode::Refused, Reason::OwnerSilent));
     serve(&blocks[0]);
-    assert!(relay.map(0, vector(0x90), source(99)).is_ok());
+    assert!(relay.map(0, vector(0x6f), source(98)).is_ok());
 }
 
 #[test]

@@ -25,24 +25,32 @@ fn drain_and_deliver(block: &RelayBlock, apic: &VirtualApicPage) -> u32 {
     drained.relayed
 }
 
-#[test]
-fn two_posters_of_two_vectors_and_one_owner() {
-    explore(|| {
-        let (block, apic) = (Arc::new(RelayBlock::new()), VirtualApicPage::new());
-        let posters = [0x51, 0x91].map(|number| {
-            let block = Arc::clone(&block);
-            thread::spawn(move || {
-                let _ = block.post_trusted(vector(number));
-            })
-        });
-        let mut relayed = drain_and_deliver(&block, &apic) + drain_and_deliver(&block, &apic);
-        for poster in posters {
-            poster.join().unwrap();
-        }
-        relayed += drain_and_deliver(&block, &apic);
-        assert_eq!(relayed, 2);
-        assert!(block.work().is_empty());
+/// Two posters against an owner that drains twice; each vector must come once.
+fn two_posters_and_one_owner(numbers: [u8; 2]) {
+    let (block, apic) = (Arc::new(RelayBlock::new()), VirtualApicPage::new());
+    let posters = numbers.map(|number| {
+        let block = Arc::clone(&block);
+        thread::spawn(move || {
+            let _ = block.post_trusted(vector(number));
+        })
     });
+    let mut relayed = drain_and_deliver(&block, &apic) + drain_and_deliver(&block, &apic);
+    for poster in posters {
+        poster.join().unwrap();
+    }
+    relayed += drain_and_deliver(&block, &apic);
+    assert_eq!(relayed, 2);
+    assert!(block.work().is_empty());
+}
+
+#[test]
+fn two_posters_of_two_dwords_and_one_owner() {
+    explore(|| two_posters_and_one_owner([0x51, 0x91]));
+}
+
+#[test]
+fn two_posters_of_one_dword_and_one_owner() {
+    explore(|| two_posters_and_one_owner([0x51, 0x52]));
 }
 
 #[test]

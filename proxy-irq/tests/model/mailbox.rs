@@ -44,6 +44,27 @@ fn two_requests_are_each_served_when_they_are_said_to_be() {
     });
 }
 
+#[test]
+fn a_request_that_is_served_before_its_number_is_served_right() {
+    explore(|| {
+        let blocks = Arc::new([RelayBlock::new()]);
+        let requester = {
+            let blocks = Arc::clone(&blocks);
+            thread::spawn(move || {
+                let mut relay = Relay::new(&blocks, ReservedBlock::new(0x40).unwrap());
+                let [first, second] = [0, 1]
+                    .map(|entry| relay.map(0, vector(0x51), Source { device: 1, entry }).unwrap());
+                let _ = relay.unmap(first).unwrap();
+                let _ = relay.mask(&second).unwrap();
+            })
+        };
+        blocks[0].service(|| 0);
+        requester.join().unwrap();
+        blocks[0].service(|| 0);
+        assert_eq!(blocks[0].slot_word(slot(1)), SlotWord::held(slot(1)));
+    });
+}
+
 #[derive(Default)]
 struct Mailbox {
     requested: AtomicU32,

@@ -18,9 +18,10 @@ use crate::{
     machine::cpus,
     observe,
     svm::{
+        decode,
         narrow::low_8,
         physical,
-        vmcb::{int_ctl, misc1, misc2},
+        vmcb::{Vmcb, int_ctl, misc1, misc2, rflags},
     },
 };
 
@@ -151,13 +152,22 @@ fn load_event(vcpu: &mut Vcpu) -> Entry {
             waiting = true;
         }
     }
-    if waiting {
+    if waiting && !exits_in_shadow(vmcb) {
         control |= int_ctl::V_IRQ | int_ctl::V_IGN_TPR;
         vmcb.set_intercept_misc1(vmcb.intercept_misc1() | misc1::VINTR);
         vmcb.set_int_vector(0);
     }
     vmcb.set_int_ctl(control);
     Entry::Run
+}
+
+/// Whether the guest stands in the shadow of STI before an instruction that exits. Then nothing
+/// needs to be waited for, and nothing may: QEMU 7.2 forgets the shadow at VMRUN, so that the
+/// window would open before the instruction, and `sti; hlt` would sleep on an interrupt that was
+/// already taken. Before any other instruction one that comes too early does no harm.
+fn exits_in_shadow(vmcb: Vmcb) -> bool {
+    let in_shadow = vmcb.rflags() & rflags::IF != 0 && vmcb.int_state() & 1 != 0;
+    in_shadow && decode::instruction(vmcb).is_some_and(|next| decode::halts(&next))
 }
 
 /// Hands the queued event to SVM. Software interrupts push the address behind their instruction,

@@ -95,8 +95,8 @@ impl Lanes {
         }
         let (messages, merged) = (lane.messages.take(), lane.merged.take());
         let Some((index, row)) = lane.row_of(index, slot, rows) else {
-            lane.unmapped.add(messages);
-            return;
+            let uncounted = if slot == Slot::Unmapped { &lane.unmapped } else { &rows.untold };
+            return uncounted.add(messages);
         };
         lane.row.store(index, Relaxed);
         row.messages.add(messages);

@@ -6,14 +6,17 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use super::{counter::Counter, rows::Rows};
+use super::{
+    counter::Counter,
+    rows::{ROWS, Rows},
+};
 
 /// The running pass of one CPU.
 #[derive(Debug)]
 pub(crate) struct Pass {
     running: AtomicBool,
     /// Rows that an interrupt was taken for, a bit each.
-    took: [AtomicU64; 2],
+    took: [AtomicU64; ROWS / 64],
     td_exits: Counter,
     tdvmcalls: Counter,
 }
@@ -23,7 +26,7 @@ impl Pass {
     pub(crate) const fn new() -> Self {
         Self {
             running: AtomicBool::new(false),
-            took: [AtomicU64::new(0), AtomicU64::new(0)],
+            took: [const { AtomicU64::new(0) }; ROWS / 64],
             td_exits: Counter::new(),
             tdvmcalls: Counter::new(),
         }
@@ -62,13 +65,15 @@ impl Pass {
             return;
         }
         let (td_exits, tdvmcalls) = (self.td_exits.get(), self.tdvmcalls.get());
-        for index in 0..128 {
-            if self.took[index / 64].load(Relaxed) >> (index % 64) & 1 == 0 {
-                continue;
-            }
-            if let Some(row) = rows.get(index) {
-                row.host_exits.add(td_exits);
-                row.tdvmcalls.add(tdvmcalls);
+        for (number, word) in self.took.iter().enumerate() {
+            let mut took = word.load(Relaxed);
+            while took != 0 {
+                let row = rows.get(number * 64 + took.trailing_zeros() as usize);
+                took &= took - 1;
+                if let Some(row) = row {
+                    row.host_exits.add(td_exits);
+                    row.tdvmcalls.add(tdvmcalls);
+                }
             }
         }
     }

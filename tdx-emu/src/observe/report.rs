@@ -2,7 +2,8 @@
 //! The figures of a run as JSON objects, one on each line.
 //!
 //! Row: one relay path. `lost = messages − relayed − merged − pending`: `pending` messages were still
-//! on their way to L1 when the run ended, lost ones were taken by L1 and never delivered.
+//! on their way to L1 when the run ended, lost ones were taken by L1 and never delivered. What the
+//! fixed tables had no room for is told with the totals of a CPU.
 
 use core::fmt;
 
@@ -93,7 +94,7 @@ pub(crate) fn cpu(sink: Sink<'_>, cpu: usize, figures: &Figures) {
         concat!(
             r#"{{"type":"cpu","cpu":{},"spurious":{},"unmapped":{},"notifications":{},"l2_exits":{},"#,
             r#""l2_exits_pending_interrupt":{},"vp_enter":{},"vp_enter_refused":{},"td_exits":{},"#,
-            r#""tdvmcalls":{}}}"#
+            r#""tdvmcalls":{},"rows_untold":{},"trace_dropped":{}}}"#
         ),
         cpu,
         figures.lanes.spurious(),
@@ -105,6 +106,8 @@ pub(crate) fn cpu(sink: Sink<'_>, cpu: usize, figures: &Figures) {
         figures.vp_enter_refused.get(),
         figures.td_exits.get(),
         figures.tdvmcalls.get(),
+        figures.rows.untold.get(),
+        figures.trace.dropped(),
     ));
 }
 
@@ -118,10 +121,6 @@ pub(crate) fn trace(sink: Sink<'_>, cpu: usize, figures: &Figures) {
             entry.vector,
             entry.arg,
         ));
-    }
-    let dropped = figures.trace.dropped();
-    if dropped != 0 {
-        sink(format_args!(r#"{{"type":"trace_dropped","cpu":{cpu},"events":{dropped}}}"#));
     }
 }
 

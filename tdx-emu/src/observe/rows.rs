@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::counter::Counter;
 
-/// Most rows of one CPU.
-const ROWS: usize = 128;
+/// Most rows of one CPU: each mapping that L2 ever makes takes one.
+pub(crate) const ROWS: usize = 1024;
 
 /// What a row counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,18 +76,22 @@ impl Row {
 
 /// The rows of one CPU.
 #[derive(Debug)]
-pub(crate) struct Rows([Row; ROWS]);
+pub(crate) struct Rows {
+    rows: [Row; ROWS],
+    /// Messages that found no row.
+    pub(crate) untold: Counter,
+}
 
 impl Rows {
     /// No row in use.
     pub(crate) const fn new() -> Self {
-        Self([const { Row::new() }; ROWS])
+        Self { rows: [const { Row::new() }; ROWS], untold: Counter::new() }
     }
 
     /// Finds or opens the row of `key`; `None` when all rows are in use.
     pub(crate) fn open(&self, key: Key) -> Option<(usize, &Row)> {
         let wanted = key.word();
-        let (index, row) = self.0.iter().enumerate().find(
+        let (index, row) = self.rows.iter().enumerate().find(
             |(_, row)| matches!(row.key.load(Relaxed), word if word == 0 || word == wanted),
         )?;
         row.key.store(wanted, Relaxed);
@@ -96,12 +100,12 @@ impl Rows {
 
     /// The row at an index that [`Rows::open`] gave.
     pub(crate) fn get(&self, index: usize) -> Option<&Row> {
-        self.0.get(index)
+        self.rows.get(index)
     }
 
     /// The rows in use.
     pub(crate) fn used(&self) -> impl Iterator<Item = (Key, &Row)> {
-        self.0.iter().map_while(|row| Some((row.key()?, row)))
+        self.rows.iter().map_while(|row| Some((row.key()?, row)))
     }
 
     /// Counts one delivery of `vector` to L2: the first path in flight was relayed, every further

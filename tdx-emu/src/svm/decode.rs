@@ -157,3 +157,12 @@ pub(crate) fn is_invd(instruction: &Instruction) -> bool {
 pub(crate) fn is_rdtscp(instruction: &Instruction) -> bool {
     instruction.code() == Code::Rdtscp
 }
+
+/// Whether the instruction is one that software puts behind STI to wait without losing an
+/// interrupt, and that exits.
+pub(crate) fn halts(instruction: &Instruction) -> bool {
+    matches!(
+        instruction.mnemonic(),
+        Mnemonic::Hlt | Mnemonic::Mwait | Mnemonic::Tdcall | Mnemonic::Vmcall
+    )
+}

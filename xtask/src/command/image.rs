@@ -87,6 +87,9 @@ fn write(image: &Image, path: &Path) -> Result<()> {
     let json = format!("{json}\n");
     let checksums =
         format!("{}  {name}\n{}  {MEASUREMENTS}\n", measurements.sha256, sha256(json.as_bytes()));
+    if let Some(directory) = path.parent() {
+        paths::created(directory.to_owned())?;
+    }
     let files: [(PathBuf, &[u8]); 3] = [
         (path.to_owned(), &image.bytes),
         (path.with_file_name(MEASUREMENTS), json.as_bytes()),

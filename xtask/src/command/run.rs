@@ -149,10 +149,14 @@ fn machine(options: &Options) -> Machine {
 }
 
 fn write_trace(path: &Path, outcome: &Outcome) -> Result<()> {
-    let events = &outcome.report.trace;
-    fs::write(path, trace::convert(events))
+    let report = &outcome.report;
+    fs::write(path, trace::convert(&report.trace))
         .context(|| format!("cannot write {}", path.display()))?;
-    say("trace", &format!("{} events in {}", events.len(), path.display()));
+    say("trace", &format!("{} events in {}", report.trace.len(), path.display()));
+    let dropped: u64 = report.cpus.iter().map(|cpu| cpu.trace_dropped).sum();
+    if dropped > 0 {
+        say("trace", &format!("{dropped} earlier events did not fit"));
+    }
     Ok(())
 }
 

@@ -93,6 +93,10 @@ impl Outcome {
         if self.report.end.is_none() {
             return Err("FAILED: the report has no end".to_owned());
         }
+        let untold: u64 = self.report.cpus.iter().map(|cpu| cpu.rows_untold).sum();
+        if untold > 0 {
+            return Err(format!("FAILED: the report leaves {untold} ways of interrupts out"));
+        }
         let rows = &self.report.rows;
         // Row by row: what one lost must not be made up by what another has too many.
         let lost: u64 = rows.iter().map(|row| row.lost.unsigned_abs()).sum();
@@ -103,9 +107,10 @@ impl Outcome {
                  host on the relay path"
             ));
         }
+        let paths = if rows.len() == 1 { "path" } else { "paths" };
         Ok(format!(
-            "PASSED: {relayed} interrupts relayed in {} ways, {merged} merged, none lost; no exit \
-             and no call to the host on the relay path",
+            "PASSED: {relayed} interrupts relayed on {} {paths}, {merged} merged, none lost; no exit \
+             and no call to the host on the way",
             rows.len()
         ))
     }
@@ -117,7 +122,7 @@ mod tests {
     use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
     use super::{Exit, Outcome};
-    use crate::report::{End, Report, Row};
+    use crate::report::{Cpu, End, Report, Row};
 
     fn outcome(exit: Exit, rows: &[Row]) -> Outcome {
         Outcome {
@@ -154,6 +159,9 @@ mod tests {
         ] {
             assert!(outcome(Exit::SUCCESS, &[good.clone(), bad]).judge().is_err());
         }
+        let mut partial = outcome(Exit::SUCCESS, core::slice::from_ref(&good));
+        partial.report.cpus = vec![Cpu { rows_untold: 1, ..Cpu::default() }];
+        assert!(partial.judge().is_err());
         let mut cut_off = outcome(Exit::SUCCESS, &[good]);
         cut_off.report.end = None;
         assert!(cut_off.judge().is_err());

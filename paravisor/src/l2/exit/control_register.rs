@@ -4,7 +4,7 @@
 //! The processor leaves to L1 what it does itself otherwise: switching long mode on and off with
 //! paging, and reading the four page-directory pointers of PAE paging.
 //!
-//! Spec: [SDM] "Switching Out of IA-32e Mode Operation", "PDPTE Registers".
+//! Spec: SDM "Switching Out of IA-32e Mode Operation", "PDPTE Registers".
 
 use paravisor::{
     exit::control_register::{split_cr0, split_cr4},

@@ -11,7 +11,7 @@
 //! A page that is pending again was taken away and put back by the host. Accepting it would give L2
 //! zeros in place of its data without a sign, so it ends L2 instead.
 //!
-//! Spec: [TDX-TDP] "L2 EPT Violations"; [SDM] "Exit Qualification for EPT Violations".
+//! Spec: TDX-TDP "L2 EPT Violations"; SDM "Exit Qualification for EPT Violations".
 #![expect(unsafe_code, reason = "an alias gives memory to L2")]
 
 use ::tdcall::{EptViolationQualification, ExtendedExitQualificationKind, L2Exit, PageLevel};

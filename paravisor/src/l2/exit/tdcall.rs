@@ -5,7 +5,7 @@
 //! get on any processor. An offer of functions, for guests that know they are in a TD, can start
 //! here.
 //!
-//! Spec: [TDX-ABI] "TDCALL Instruction".
+//! Spec: TDX-ABI "TDCALL Instruction".
 
 use ::tdcall::{L2Exit, OperandId, Status};
 

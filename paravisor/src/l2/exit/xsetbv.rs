@@ -2,7 +2,7 @@
 //! XSETBV: XCR0 is shared between L1 and L2, and L1 does not use what it controls, so L2's value is
 //! simply set, after the checks that the processor would make.
 //!
-//! Spec: [SDM] volume 2, "XSETBV".
+//! Spec: SDM volume 2, "XSETBV".
 #![expect(unsafe_code, reason = "XSETBV has no safe intrinsic on a soft-float target")]
 
 use core::arch::{asm, x86_64::__cpuid_count};

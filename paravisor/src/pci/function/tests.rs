@@ -62,7 +62,7 @@ fn another_vector_is_one_write_and_switching_off_gives_it_back() {
     }
     model.take_log();
     write(&mut function, &mut model, 0x4c, 2, 0x61);
-    let retarget = ["map 61 cpu 0 entry 0 -> 41", "config 4c = 41", "config 42 = 81", "unmap 40"];
+    let retarget = ["map 61 cpu 0 entry 0 -> 41", "config 4c = 41", "unmap 40"];
     assert_eq!(model.take_log(), retarget);
     write(&mut function, &mut model, 0x42, 2, 0);
     assert_eq!(model.take_log(), ["config 42 = 80", "unmap 41"]);

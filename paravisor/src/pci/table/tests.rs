@@ -88,6 +88,11 @@ fn a_refused_entry_stays_masked_and_says_so() {
     assert_eq!(table.read(28, 4), 1);
     assert_eq!(model.memory[&0x101c], 1);
     assert!(model.log.iter().any(|line| line == "refused entry 1 reason=full vector=82 cpu=0"));
+    model.free = 1;
+    model.take_log();
+    program(&mut table, &mut model, 1, 0xfee0_0000, 0x52);
+    assert_eq!(table.read(28, 4), 0, "there is room now");
+    assert!(model.log.iter().any(|line| line == "forget 52 entry 1"));
 }
 
 #[test]
@@ -115,7 +120,7 @@ fn a_disabled_function_maps_nothing_until_it_is_enabled() {
     table.follow_all(&mut model, PLACE);
     assert_eq!(model.memory[&0x100c], 0);
     assert_eq!(model.memory[&0x101c], 1);
-    table.release_all(&mut model);
+    table.release_all(&mut model, PLACE.source);
     assert_eq!(model.log.last().unwrap(), "unmap 40");
 }
 

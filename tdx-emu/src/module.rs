@@ -6,7 +6,7 @@
 //! TD calls `tdg/*` (a TDCALL arrives as #UD). What the emulation does not do is said loudly, with
 //! leaf or exit reason and the guest's RIP.
 //!
-//! Spec: [TDX-BASE], [TDX-ABI], [TDX-TDP].
+//! Spec: TDX-BASE, TDX-ABI, TDX-TDP.
 
 /// `TDH.SYS.*`: bring-up.
 pub(crate) mod system;

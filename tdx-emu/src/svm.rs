@@ -4,7 +4,7 @@
 //! Everything that is peculiar to SVM, and every quirk of QEMU's emulation of it, stays in here.
 //! The module above sees VMX words only: exit reasons, qualifications, interruption information.
 //!
-//! Spec: [APM] "Secure Virtual Machine"; [SDM] "VM Exits".
+//! Spec: APM "Secure Virtual Machine"; SDM "VM Exits".
 
 /// Memory of the machine by host-physical address.
 pub(crate) mod physical;

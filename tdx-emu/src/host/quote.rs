@@ -13,7 +13,7 @@
 //! | 20     | 4    | bytes of the quote                       |
 //! | 24     |      | report, then quote                       |
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<GetQuote>".
+//! Spec: GHCI "`TDG.VP.VMCALL<GetQuote>`".
 
 use spin::Mutex;
 use tdcall::tdvmcall::VmcallStatus;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Control registers: what the TD may change itself, and what L1 wants to see of L2's changes.
 //!
-//! Spec: [TDX-BASE] "CR0, CR4 Handling", "Extended Features: XCR0"; [SDM] "CR0, CR4 Masks".
+//! Spec: TDX-BASE "CR0, CR4 Handling", "Extended Features: XCR0"; SDM "CR0, CR4 Masks".
 
 #![expect(unsafe_code, reason = "XSETBV is executed on the guest's behalf")]
 

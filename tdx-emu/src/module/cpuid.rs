@@ -2,7 +2,7 @@
 //! CPUID of L1: answered by the module from the machine's own values and the TD's configuration,
 //! or left to L1 as #VE. L2's CPUID always goes to L1.
 //!
-//! Spec: [TDX-BASE] "CPUID Virtualization"; [TDX-ABI] "CPUID Virtualization Tables".
+//! Spec: TDX-BASE "CPUID Virtualization"; TDX-ABI "CPUID Virtualization Tables".
 
 use core::sync::atomic::Ordering::SeqCst;
 

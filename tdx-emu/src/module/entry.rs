@@ -6,7 +6,7 @@
 //! for with SVM's virtual-interrupt intercept, so that delivery happens at the exact instruction
 //! and is seen by the emulator.
 //!
-//! Spec: [SDM] "VM Entries", "Event Injection", "Evaluation of Pending Virtual Interrupts".
+//! Spec: SDM "VM Entries", "Event Injection", "Evaluation of Pending Virtual Interrupts".
 
 use tdcall::interruption_info::{InterruptionInfo, InterruptionType};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! EPT violations of L1 and of L2 VMs.
 //!
-//! Spec: [TDX-BASE] "EPT Violations"; [TDX-TDP] "L2 EPT Violations".
+//! Spec: TDX-BASE "EPT Violations"; TDX-TDP "L2 EPT Violations".
 
 use core::sync::atomic::Ordering::SeqCst;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What becomes of each VM exit of L1.
 //!
-//! Spec: [TDX-BASE] "TD Guest: Instructions", "#VE Injected by the Intel TDX Module".
+//! Spec: TDX-BASE "TD Guest: Instructions", "#VE Injected by the Intel TDX Module".
 
 use tdcall::{exit_reason::ExitReason, status::Status};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! L2→L1 exit: the completion of L1's `TDG.VP.ENTER`.
 //!
-//! Spec: [TDX-ABI] "TDG.VP.ENTER", output operands.
+//! Spec: TDX-ABI "TDG.VP.ENTER", output operands.
 
 use tdcall::status::Status;
 

@@ -2,7 +2,7 @@
 //! Where each VM exit of an L2 VM goes: to L1, to the host, or nowhere because the module settles
 //! it.
 //!
-//! Spec: [TDX-TDP] "L2 VM Exit Routing".
+//! Spec: TDX-TDP "L2 VM Exit Routing".
 
 use tdcall::{exit_reason::ExitReason, status::Status};
 

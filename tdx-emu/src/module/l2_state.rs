@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `L2_ENTER_GUEST_STATE`: the part of an L2 VM's state that lives in L1's memory.
 //!
-//! Spec: [TDX-ABI] "L2_ENTER_GUEST_STATE".
+//! Spec: TDX-ABI "L2_ENTER_GUEST_STATE".
 
 use core::sync::atomic::Ordering::Relaxed;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a TD is: its build-time measurement (MRTD) and its run-time measurements (RTMRs).
 //!
-//! Spec: [TDX-BASE] "Measurement and Attestation".
+//! Spec: TDX-BASE "Measurement and Attestation".
 
 use sha2::{Digest as _, Sha384};
 use tdvf::mrtd::Mrtd;

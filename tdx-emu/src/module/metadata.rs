@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Metadata fields as a TD may read and write them.
 //!
-//! Spec: [TDX-ABI] "Metadata Fields"; [TDX-BASE] "Metadata Access".
+//! Spec: TDX-ABI "Metadata Fields"; TDX-BASE "Metadata Access".
 
 use core::sync::atomic::Ordering::SeqCst;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! MSRs: native, emulated by the module, #GP, or left to L1 (#VE for its own, an exit for L2's).
 //!
-//! Spec: [TDX-ABI] "MSR Virtualization"; [TDX-TDP] "L2 MSR Access".
+//! Spec: TDX-ABI "MSR Virtualization"; TDX-TDP "L2 MSR Access".
 
 use tdcall::exit_reason::ExitReason;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guest-physical addresses as operands of TDCALL.
 //!
-//! Spec: [TDX-ABI] "Common Guest-Side Checks of Memory Operands".
+//! Spec: TDX-ABI "Common Guest-Side Checks of Memory Operands".
 
 use core::sync::atomic::Ordering::SeqCst;
 

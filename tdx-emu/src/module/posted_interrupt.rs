@@ -5,7 +5,7 @@
 //! L2 VM runs, the vector makes it exit and the module does the same in software; then L1 gets to
 //! run only if its priority allows the interrupt.
 //!
-//! Spec: [SDM] "Posted-Interrupt Processing"; [TDX-TDP] "Interrupt Handling".
+//! Spec: SDM "Posted-Interrupt Processing"; TDX-TDP "Interrupt Handling".
 
 use core::sync::atomic::{
     AtomicBool, AtomicU8,

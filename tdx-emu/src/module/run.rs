@@ -5,7 +5,7 @@
 //! not an exit, only the price of emulating an IOMMU in software. The notification vector is the
 //! processor's or the module's. All others are the host's and make the virtual CPU exit to it.
 //!
-//! Spec: [TDX-TDP] "VM Exits from L2 VMs"; [SDM] "Posted-Interrupt Processing".
+//! Spec: TDX-TDP "VM Exits from L2 VMs"; SDM "Posted-Interrupt Processing".
 
 use tdcall::{exit_reason::ExitReason, interruption_info::InterruptionInfo, status::Status};
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Secure EPT: the module's view of a TD's private memory, one tree for L1 and one for each L2 VM.
 //!
-//! The trees are the nested page tables themselves ([`crate::svm::npt`]). What the processor
+//! The trees are the nested page tables themselves (`crate::svm::npt`). What the processor
 //! ignores in an entry holds what the module must remember:
 //!
 //! | bits  | L1 tree        | L2 tree                                     |
 //! |-------|----------------|---------------------------------------------|
 //! | 58:52 | 0              | attributes R, W, Xs, Xu, VGP, PWA, SSS      |
-//! | 62:59 | [`State`]      | [`State`]                                   |
+//! | 62:59 | `State`      | `State`                                   |
 //!
 //! SVM cannot tell user from supervisor execution, nor execute-only pages: an L2 page is
 //! executable if Xs or Xu is set and readable if it is anything.
 //!
-//! Spec: [TDX-BASE] "Secure EPT Concept"; [TDX-TDP] "L2 Secure EPT".
+//! Spec: TDX-BASE "Secure EPT Concept"; TDX-TDP "L2 Secure EPT".
 
 use tdcall::gpa_attributes::GpaAttributes;
 

@@ -2,7 +2,7 @@
 //! Bring-up of the module: `TDH.SYS.INIT`, `TDH.SYS.LP.INIT` on every CPU, `TDH.SYS.CONFIG`,
 //! `TDH.SYS.KEY.CONFIG`, in this order, each refused with its own status when it comes too early.
 //!
-//! Spec: [TDX-BASE] "Intel TDX Module Lifecycle"; [TDX-ABI] "TDH.SYS.*".
+//! Spec: TDX-BASE "Intel TDX Module Lifecycle"; TDX-ABI "TDH.SYS.*".
 
 use core::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 

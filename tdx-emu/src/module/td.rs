@@ -4,7 +4,7 @@
 //! The pages that the host donates for these structures only name them; the state itself is kept
 //! here, in the emulator's own memory, which stands for encrypted memory.
 //!
-//! Spec: [TDX-BASE] "TD Life Cycle", "TD Non-Memory State".
+//! Spec: TDX-BASE "TD Life Cycle", "TD Non-Memory State".
 
 use alloc::{boxed::Box, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};

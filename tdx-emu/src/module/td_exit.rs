@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! TD exit: leaving to the host with no more than the host may know.
 //!
-//! Spec: [TDX-ABI] "TDH.VP.ENTER", output operands; [TDX-BASE] "TD Exit".
+//! Spec: TDX-ABI "TDH.VP.ENTER", output operands; TDX-BASE "TD Exit".
 
 use tdcall::{exit_reason::ExitReason, registers::Registers, status::Status};
 

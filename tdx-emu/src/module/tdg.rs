@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! TDCALL: the leaves that a TD may call, one file each, named by the leaf.
 //!
-//! Spec: [TDX-ABI] "TDCALL Instruction (Common)".
+//! Spec: TDX-ABI "TDCALL Instruction (Common)".
 
 use tdcall::{
     leaf::Leaf,

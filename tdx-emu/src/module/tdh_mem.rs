@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDH.MEM.*` and `TDH.MR.*`: a TD's private memory and its measurement, from the host's side.
 //!
-//! Spec: [TDX-ABI] "TDH.MEM.SEPT.ADD", "TDH.MEM.PAGE.ADD", "TDH.MEM.PAGE.AUG",
+//! Spec: TDX-ABI "TDH.MEM.SEPT.ADD", "TDH.MEM.PAGE.ADD", "TDH.MEM.PAGE.AUG",
 //! "TDH.MEM.RANGE.BLOCK", "TDH.MEM.TRACK", "TDH.MEM.PAGE.DEMOTE", "TDH.MEM.PAGE.REMOVE",
 //! "TDH.MR.EXTEND", "TDH.MR.FINALIZE".
 

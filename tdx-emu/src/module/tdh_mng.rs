@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDH.MNG.*`: creating and configuring a TD, from the host's side.
 //!
-//! Spec: [TDX-ABI] "TDH.MNG.CREATE", "TDH.MNG.KEY.CONFIG", "TDH.MNG.ADDCX", "TDH.MNG.INIT".
+//! Spec: TDX-ABI "TDH.MNG.CREATE", "TDH.MNG.KEY.CONFIG", "TDH.MNG.ADDCX", "TDH.MNG.INIT".
 
 use core::sync::atomic::Ordering::SeqCst;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDH.VP.*` but for the entry: creating and configuring a virtual CPU.
 //!
-//! Spec: [TDX-ABI] "TDH.VP.CREATE", "TDH.VP.ADDCX", "TDH.VP.INIT", "TDH.VP.RD", "TDH.VP.WR".
+//! Spec: TDX-ABI "TDH.VP.CREATE", "TDH.VP.ADDCX", "TDH.VP.INIT", "TDH.VP.RD", "TDH.VP.WR".
 
 use core::sync::atomic::Ordering::SeqCst;
 

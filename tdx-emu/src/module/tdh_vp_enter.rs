@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDH.VP.ENTER`: the host runs a virtual CPU until it leaves again.
 //!
-//! Spec: [TDX-ABI] "TDH.VP.ENTER"; [TDX-TDP] "TD Entry and TD Exit with L2 VMs".
+//! Spec: TDX-ABI "TDH.VP.ENTER"; TDX-TDP "TD Entry and TD Exit with L2 VMs".
 
 use core::sync::atomic::Ordering::SeqCst;
 

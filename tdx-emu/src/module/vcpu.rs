@@ -2,10 +2,10 @@
 //! A virtual CPU: TDVPR and TDVPS.
 //!
 //! One set of general registers serves L1 and its L2 VMs; everything else that a VMCS holds exists
-//! once for each. Whoever holds the lock of a [`Vcpu`] *is* the CPU that the virtual CPU is
+//! once for each. Whoever holds the lock of a `Vcpu` *is* the CPU that the virtual CPU is
 //! associated with.
 //!
-//! Spec: [TDX-BASE] "TD VCPU"; [TDX-TDP] "TD VCPU and TD Partitioning".
+//! Spec: TDX-BASE "TD VCPU"; TDX-TDP "TD VCPU and TD Partitioning".
 
 use alloc::{boxed::Box, vec::Vec};
 

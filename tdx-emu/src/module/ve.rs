@@ -4,7 +4,7 @@
 //! The information of one #VE is kept until L1 fetches it with `TDG.VP.VEINFO.GET`. A second one
 //! before that becomes a double fault.
 //!
-//! Spec: [TDX-BASE] "Virtualization Exception (#VE)".
+//! Spec: TDX-BASE "Virtualization Exception (#VE)".
 
 use super::vcpu::{Vcpu, VirtualizationException, exception};
 use crate::svm::{exit::VmxExit, narrow::low_32, vmcb::rflags};

@@ -6,7 +6,7 @@
 //! VMCB what makes the guest's reads come out right. Bits in which the two may differ (NE, CD, NW,
 //! ET; MCE, VMXE) mean nothing to TCG.
 //!
-//! Spec: [SDM] "Virtual Machine Control Structures".
+//! Spec: SDM "Virtual Machine Control Structures".
 
 use alloc::collections::BTreeMap;
 
@@ -126,7 +126,7 @@ const CR0_EFFECTIVE: u64 = 0x8005_000f;
 impl Vmcs {
     /// The state in which every virtual CPU starts, before the registers that differ.
     ///
-    /// Spec: [TDX-BASE] "Initial State of TD Guest VCPU".
+    /// Spec: TDX-BASE "Initial State of TD Guest VCPU".
     pub(crate) fn new(vmcb: Vmcb, msr_map: MsrPermissionMap) -> Self {
         let vmcs = Self {
             vmcb,

@@ -4,7 +4,7 @@
 //! Every field has a size and a mask of bits that L1 may write. The module merges under that mask;
 //! a bit outside of it may be named in the request only with its current value.
 //!
-//! Spec: [TDX-ABI] "L2 VMCS Fields"; [SDM] "Field Encoding in VMCS".
+//! Spec: TDX-ABI "L2 VMCS Fields"; SDM "Field Encoding in VMCS".
 
 use core::sync::atomic::Ordering::SeqCst;
 

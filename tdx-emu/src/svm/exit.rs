@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! SVM's exit codes in VMX words.
 //!
-//! Spec: [APM] appendix "SVM Intercept Exit Codes"; [SDM] "Information for VM Exits Due to Vectored
+//! Spec: APM appendix "SVM Intercept Exit Codes"; SDM "Information for VM Exits Due to Vectored
 //! Events", "Exit Qualification".
 
 use tdcall::{exit_reason::ExitReason, interruption_info::InterruptionInfo};
@@ -132,7 +132,7 @@ pub(crate) fn decode(vmcb: Vmcb, gprs: &Gprs) -> Exit {
         code::TASK_SWITCH => simple(ExitReason::TASK_SWITCH, 0),
         code::MSR if vmcb.exit_info1() == 0 => simple(ExitReason::RDMSR, 2),
         code::MSR => simple(ExitReason::WRMSR, 2),
-        code::IOIO => Exit::Vmx(io(vmcb)),
+        code::IOIO => Exit::Vmx(io(vmcb, gprs)),
         code::NPF => Exit::Vmx(ept_violation(vmcb, gprs)),
         code::VMRUN..=code::SKINIT | code::INVLPGA => Exit::Undefined,
         code::RDTSC | code::WBINVD | code::INVLPG | code::UD => by_instruction(vmcb, gprs),
@@ -173,8 +173,8 @@ fn by_instruction(vmcb: Vmcb, gprs: &Gprs) -> Exit {
     }
 }
 
-/// Port I/O: SVM gives all but whether the port was an immediate.
-fn io(vmcb: Vmcb) -> VmxExit {
+/// Port I/O: SVM gives all but whether the port was an immediate, and the address of a string.
+fn io(vmcb: Vmcb, gprs: &Gprs) -> VmxExit {
     let info = vmcb.exit_info1();
     let size = match info >> 4 & 7 {
         1 => 0,
@@ -186,7 +186,13 @@ fn io(vmcb: Vmcb) -> VmxExit {
     let repeat = (info >> 3 & 1) << 5;
     let length = vmcb.exit_info2().wrapping_sub(vmcb.rip());
     let qualification = size | input | string | repeat | (info & 0xffff_0000);
-    VmxExit { qualification, ..VmxExit::new(ExitReason::IO_INSTRUCTION, length) }
+    let gla = if string == 0 {
+        None
+    } else {
+        decode::instruction(vmcb).and_then(|i| decode::memory_operand(&i, vmcb, gprs))
+    };
+    let gla = gla.unwrap_or(0);
+    VmxExit { qualification, gla, ..VmxExit::new(ExitReason::IO_INSTRUCTION, length) }
 }
 
 fn exception(vmcb: Vmcb, exit_code: u64) -> VmxExit {

@@ -5,7 +5,7 @@
 //! linear address it used. Reading goes through both tables exactly as the processor's walk, but
 //! sets no accessed bits and ignores permissions: it serves the emulation, not the guest.
 //!
-//! Spec: [SDM] "Paging"; [APM] "Nested Paging".
+//! Spec: SDM "Paging"; APM "Nested Paging".
 
 use super::{
     npt::Walk,

@@ -5,7 +5,7 @@
 //! hold the state that the TDX module keeps (`module::sept`). Levels are counted as the module
 //! counts them: 0 is a 4 KiB page, 1 is 2 MiB, 2 is 1 GiB, 3 is the root of a four-level table.
 //!
-//! Spec: [APM] "Nested Paging".
+//! Spec: APM "Nested Paging".
 
 use super::physical::{self, Hpa};
 

@@ -4,7 +4,7 @@
 //! Every port exits, so there is one I/O map for all. MSR maps have two bits an MSR (read, write)
 //! in three ranges of 2 KiB, of which a VMX bitmap knows two.
 //!
-//! Spec: [APM] "MSR Intercepts", "I/O Intercepts".
+//! Spec: APM "MSR Intercepts", "I/O Intercepts".
 
 use spin::Once;
 

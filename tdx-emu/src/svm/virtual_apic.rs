@@ -4,7 +4,7 @@
 //! This is the processor's part of VMX's APIC virtualization, done on the same virtual-APIC page:
 //! whoever owns the page (the TDX module for L1, L1 for L2) finds in it what hardware would leave.
 //!
-//! Spec: [SDM] "Virtual-Interrupt Delivery", "Virtualizing MSR-Based APIC Accesses".
+//! Spec: SDM "Virtual-Interrupt Delivery", "Virtualizing MSR-Based APIC Accesses".
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

@@ -2,9 +2,9 @@
 //! The virtual-machine control block (VMCB): a page whose first 1 KiB is control, the rest state.
 //!
 //! Fields are named as in the manual and listed with their offsets, so that the list can be read
-//! against it. A [`Vmcb`] is a handle; the page itself belongs to the processor while VMRUN runs.
+//! against it. A `Vmcb` is a handle; the page itself belongs to the processor while VMRUN runs.
 //!
-//! Spec: [APM] appendix "Layout of VMCB".
+//! Spec: APM appendix "Layout of VMCB".
 
 use core::sync::atomic::Ordering::Relaxed;
 

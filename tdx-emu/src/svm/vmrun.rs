@@ -5,7 +5,7 @@
 //! interrupt makes the guest exit and nothing else. VMRUN leaves FS, GS, TR, LDTR and the SYSCALL
 //! state in the processor; VMLOAD and VMSAVE around it make the VMCB whole.
 //!
-//! Spec: [APM] "VMRUN Instruction", "VMSAVE and VMLOAD Instructions".
+//! Spec: APM "VMRUN Instruction", "VMSAVE and VMLOAD Instructions".
 
 #![expect(unsafe_code, reason = "VMRUN has no intrinsic")]
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `Instruction.CPUID`: R12 = leaf, R13 = subleaf; R12 to R15 = EAX, EBX, ECX, EDX. Never fails.
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<Instruction.CPUID>".
+//! Spec: GHCI "`TDG.VP.VMCALL<Instruction.CPUID>`".
 
 use tdcall::{Registers, tdvmcall::VmcallStatus};
 

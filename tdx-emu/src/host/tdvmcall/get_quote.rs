@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `GetQuote`: R12 = address of a shared buffer, R13 = its size.
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<GetQuote>".
+//! Spec: GHCI "`TDG.VP.VMCALL<GetQuote>`".
 
 use tdcall::{Registers, tdvmcall::VmcallStatus};
 

@@ -2,7 +2,7 @@
 //! `GetTdVmCallInfo`: R12 = 0: nothing but the base set is promised by R11 to R14 being 0.
 //! R12 = 1: bits of R11 for the optional sub-functions.
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<GetTdVmCallInfo>".
+//! Spec: GHCI "`TDG.VP.VMCALL<GetTdVmCallInfo>`".
 
 use tdcall::{Registers, tdvmcall::VmcallStatus};
 

@@ -5,7 +5,7 @@
 //! L1 could take. It is looked at with interrupts off, and nothing arrives between that and the
 //! sleep.
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<Instruction.HLT>".
+//! Spec: GHCI "`TDG.VP.VMCALL<Instruction.HLT>`".
 
 use tdcall::{Registers, md::tdvps, tdvmcall::VmcallStatus};
 

@@ -10,7 +10,7 @@
 //! | 0x80                 | progress codes, ignored                                        |
 //! | others               | nothing there; told once for each port                         |
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<Instruction.IO>".
+//! Spec: GHCI "`TDG.VP.VMCALL<Instruction.IO>`".
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

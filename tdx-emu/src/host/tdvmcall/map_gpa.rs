@@ -4,7 +4,7 @@
 //! Shared pages are given at once, zeroed. A page that becomes private is taken away; the TD gets a
 //! new one when it accepts it.
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<MapGPA>".
+//! Spec: GHCI "`TDG.VP.VMCALL<MapGPA>`".
 
 use alloc::vec::Vec;
 use core::ops::Range;

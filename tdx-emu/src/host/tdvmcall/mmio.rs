@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `#VE.RequestMMIO`: device memory that is not mapped into the shared EPT.
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<#VE.RequestMMIO>".
+//! Spec: GHCI "`TDG.VP.VMCALL<#VE.RequestMMIO>`".
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

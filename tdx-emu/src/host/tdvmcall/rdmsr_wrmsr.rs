@@ -2,7 +2,7 @@
 //! `Instruction.RDMSR` and `Instruction.WRMSR`: R12 = register, R13 = value to write; R11 = value
 //! read. Registers that the host does not have are refused.
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<Instruction.RDMSR>", "TDG.VP.VMCALL<Instruction.WRMSR>".
+//! Spec: GHCI "`TDG.VP.VMCALL<Instruction.RDMSR>`", "`TDG.VP.VMCALL<Instruction.WRMSR>`".
 
 use tdcall::{Registers, tdvmcall::VmcallStatus};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `ReportFatalError`: the TD gives up; R12 = code, 64 bytes of text in other registers.
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<ReportFatalError>".
+//! Spec: GHCI "`TDG.VP.VMCALL<ReportFatalError>`".
 
 use tdcall::{Registers, tdvmcall::report_fatal_error};
 

@@ -2,7 +2,7 @@
 //! `SetupEventNotifyInterrupt`: R12 = vector that this virtual CPU gets when something that the TD
 //! waits for is done. A later call replaces an earlier one, also of another virtual CPU.
 //!
-//! Spec: GHCI "TDG.VP.VMCALL<SetupEventNotifyInterrupt>".
+//! Spec: GHCI "`TDG.VP.VMCALL<SetupEventNotifyInterrupt>`".
 
 use tdcall::{Registers, tdvmcall::VmcallStatus};
 

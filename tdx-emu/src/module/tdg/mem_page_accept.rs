@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.MEM.PAGE.ACCEPT` (leaf 6): take a pending page, zeroed.
 //!
-//! Spec: [TDX-ABI] "TDG.MEM.PAGE.ACCEPT Leaf".
+//! Spec: TDX-ABI "TDG.MEM.PAGE.ACCEPT Leaf".
 
 use tdcall::status::Status;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.MEM.PAGE.ATTR.RD` (leaf 23): what the L2 VMs may do with a page.
 //!
-//! Spec: [TDX-ABI] "TDG.MEM.PAGE.ATTR.RD Leaf".
+//! Spec: TDX-ABI "TDG.MEM.PAGE.ATTR.RD Leaf".
 
 use tdcall::{
     gpa_attributes::PerVm,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.MEM.PAGE.ATTR.WR` (leaf 24): give a page to L2 VMs, or take it from them.
 //!
-//! Spec: [TDX-ABI] "TDG.MEM.PAGE.ATTR.WR Leaf".
+//! Spec: TDX-ABI "TDG.MEM.PAGE.ATTR.WR Leaf".
 
 use core::sync::atomic::Ordering::SeqCst;
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.VM.RD` (7), `TDG.VM.WR` (8), `TDG.VP.RD` (9), `TDG.VP.WR` (10), `TDG.SYS.RD` (11): the
-//! registers around [`metadata`], which knows the fields.
+//! registers around `metadata`, which knows the fields.
 //!
 //! The id of the next field, which version 1 of the readers gives, is always "none": iterating
 //! over the fields is not emulated.
 //!
-//! Spec: [TDX-ABI] "TDG.VM.RD Leaf", "TDG.VM.WR Leaf", "TDG.VP.RD Leaf", "TDG.VP.WR Leaf",
+//! Spec: TDX-ABI "TDG.VM.RD Leaf", "TDG.VM.WR Leaf", "TDG.VP.RD Leaf", "TDG.VP.WR Leaf",
 //! "TDG.SYS.RD Leaf".
 
 use tdcall::{md::FieldId, status::Status};

@@ -4,7 +4,7 @@
 //! The report is complete but for its authenticity: where hardware puts a MAC, the emulator puts
 //! words that nobody can take for one.
 //!
-//! Spec: [TDX-ABI] "TDG.MR.REPORT Leaf", "TDREPORT_STRUCT".
+//! Spec: TDX-ABI "TDG.MR.REPORT Leaf", "TDREPORT_STRUCT".
 
 use sha2::{Digest as _, Sha384};
 use tdcall::{

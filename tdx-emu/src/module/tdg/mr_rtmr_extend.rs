@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.MR.RTMR.EXTEND` (leaf 2): extend a run-time measurement by 48 bytes.
 //!
-//! Spec: [TDX-ABI] "TDG.MR.RTMR.EXTEND Leaf".
+//! Spec: TDX-ABI "TDG.MR.RTMR.EXTEND Leaf".
 
 use tdcall::status::{OperandId, Status};
 

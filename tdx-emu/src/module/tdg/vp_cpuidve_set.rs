@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.VP.CPUIDVE.SET` (leaf 5): make every CPUID of a privilege level a #VE.
 //!
-//! Spec: [TDX-ABI] "TDG.VP.CPUIDVE.SET Leaf".
+//! Spec: TDX-ABI "TDG.VP.CPUIDVE.SET Leaf".
 
 use tdcall::status::{OperandId, Status};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.VP.ENTER` (leaf 25): run an L2 VM on this virtual CPU.
 //!
-//! Spec: [TDX-ABI] "TDG.VP.ENTER Leaf"; [TDX-TDP] "L2 VM Entry".
+//! Spec: TDX-ABI "TDG.VP.ENTER Leaf"; TDX-TDP "L2 VM Entry".
 
 use tdcall::status::{OperandId, Status};
 

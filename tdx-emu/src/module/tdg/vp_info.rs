@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.VP.INFO` (leaf 1): what the TD and this virtual CPU are.
 //!
-//! Spec: [TDX-ABI] "TDG.VP.INFO Leaf".
+//! Spec: TDX-ABI "TDG.VP.INFO Leaf".
 
 use core::sync::atomic::Ordering::SeqCst;
 

@@ -4,7 +4,7 @@
 //! Under TCG every VMRUN drops all of them, so that only the operands are left to check. This
 //! also means that a forgotten invalidation of L1 does not show here.
 //!
-//! Spec: [TDX-ABI] "TDG.VP.INVEPT Leaf", "TDG.VP.INVGLA Leaf".
+//! Spec: TDX-ABI "TDG.VP.INVEPT Leaf", "TDG.VP.INVGLA Leaf".
 
 use tdcall::status::{OperandId, Status};
 

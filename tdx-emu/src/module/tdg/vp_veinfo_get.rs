@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.VP.VEINFO.GET` (leaf 3): fetch the information of the last #VE and make room for the next.
 //!
-//! Spec: [TDX-ABI] "TDG.VP.VEINFO.GET Leaf".
+//! Spec: TDX-ABI "TDG.VP.VEINFO.GET Leaf".
 
 use tdcall::status::Status;
 

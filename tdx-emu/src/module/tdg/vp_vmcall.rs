@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `TDG.VP.VMCALL` (leaf 0): call the host with the registers that RCX selects.
 //!
-//! Spec: [TDX-ABI] "TDG.VP.VMCALL Leaf".
+//! Spec: TDX-ABI "TDG.VP.VMCALL Leaf".
 
 use tdcall::status::{OperandId, Status};
 

@@ -34,8 +34,12 @@ mod observe;
 /// Goes on where the boot code ends, on the first CPU.
 #[cfg(target_os = "none")]
 fn main_bsp(boot: machine::boot::Boot) -> ! {
-    if boot.command_line.split(' ').any(|word| word == "selftest=1") {
-        machine::selftest::run(&boot);
+    for word in boot.command_line.split(' ') {
+        match word {
+            "selftest=1" => machine::selftest::run(&boot),
+            "selftest=module" => module::selftest::run(),
+            _ => {}
+        }
     }
     host::start(&boot)
 }

@@ -95,6 +95,9 @@ pub(crate) mod stop;
 /// Where the emulation ends.
 pub(crate) mod unsupported;
 
+/// The host's side, checked.
+pub(crate) mod selftest;
+
 pub(crate) use posted_interrupt::{note_external_interrupt, note_notification};
 pub(crate) use system::{tdh_sys_config, tdh_sys_init, tdh_sys_key_config, tdh_sys_lp_init};
 pub(crate) use td::debug_read_gpa;

@@ -53,6 +53,7 @@ fn step(vcpu: &mut Vcpu) -> Result<(), TdExit> {
     let (event, error_code) = exit::idt_vectoring(vmcb);
     let decoded = exit::decode(vmcb, &vcpu.gprs);
     let vmcs = &mut vcpu.vm_mut().vmcs;
+    vmcs.keep_shadow();
     vmcs.idt_vectoring = event;
     vmcs.idt_vectoring_error = error_code;
     if vcpu.current == 0 {

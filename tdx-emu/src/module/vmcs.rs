@@ -66,6 +66,8 @@ pub(crate) struct Vmcs {
     pub(crate) idt_vectoring: InterruptionInfo,
     /// Its error code.
     pub(crate) idt_vectoring_error: u32,
+    /// RIP of the instruction that stands in the shadow of STI.
+    shadowed: Option<u64>,
     /// Fields that are stored and have no effect here.
     stored: BTreeMap<u32, u64>,
 }
@@ -151,6 +153,7 @@ impl Vmcs {
             exit: VmxExit::default(),
             idt_vectoring: InterruptionInfo::new(),
             idt_vectoring_error: 0,
+            shadowed: None,
             stored: BTreeMap::new(),
         };
         for segment in Segment::ALL {
@@ -202,6 +205,19 @@ impl Vmcs {
         let lme = if self.cr0 & CR0_PG == 0 { self.efer & !efer::LME } else { self.efer };
         self.vmcb.set_efer(lme | efer::SVME);
         cr0 != self.cr0_seen() || cr4 != self.cr4_seen()
+    }
+
+    /// Restores the interrupt shadow if the guest exited again before the instruction in it ran:
+    /// QEMU 7.2 forgets it at VMRUN.
+    pub(crate) fn keep_shadow(&mut self) {
+        let rip = self.vmcb.rip();
+        if self.vmcb.int_state() & 1 != 0 {
+            self.shadowed = Some(rip);
+        } else if self.shadowed == Some(rip) {
+            self.vmcb.set_int_state(1);
+        } else {
+            self.shadowed = None;
+        }
     }
 
     /// Writes CR0, and what long mode makes of it.

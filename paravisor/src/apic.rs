@@ -29,6 +29,14 @@ pub(crate) fn reserved_irr() -> u32 {
     paravisor::width::low32(unsafe { Msr::new(Register::IRR.msr() + bank).read() })
 }
 
+/// Whether `vector` was delivered as an interrupt and not ended yet.
+pub(crate) fn is_in_service(vector: u8) -> bool {
+    let bank = u32::from(vector / 32);
+    // SAFETY: The MSR exists in a TD; reading it changes nothing.
+    let in_service = unsafe { Msr::new(Register::ISR.msr() + bank).read() };
+    in_service >> (vector % 32) & 1 == 1
+}
+
 /// Interrupts CPU `index` with `vector`.
 pub(crate) fn send_ipi(index: usize, vector: u8) {
     let command = paravisor::width::wide(index) << 32 | u64::from(vector);

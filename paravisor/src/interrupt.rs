@@ -10,6 +10,9 @@ mod relay;
 /// One interrupt gate per vector.
 pub(crate) mod table;
 
+/// Exceptions' vectors that the host has posted.
+mod posted_exception;
+
 /// Every vector that is not the relay's.
 mod dispatch;
 

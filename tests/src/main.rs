@@ -30,6 +30,9 @@ mod mapping;
 /// Guests that do what no guest should.
 mod misuse;
 
+/// Hosts that do what no host should.
+mod hostile;
+
 /// Starts that cannot succeed.
 mod bad_start;
 
@@ -55,6 +58,7 @@ fn scenarios() -> Vec<Trial> {
         crowd::scenarios(),
         mapping::scenarios(),
         misuse::scenarios(),
+        hostile::scenarios(),
         bad_start::scenarios(),
         repeatable::scenarios(),
     ]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The packages that are bare-metal programs.
-pub(crate) const PROGRAMS: [&str; 3] = ["tdx-emu", "paravisor", "relay-guest"];
+pub(crate) const PROGRAMS: [&str; 4] = ["tdx-emu", "paravisor", "relay-guest", "td-probe"];
 
 /// What the workspace's root is called in debug information, on whatever machine it was built.
 pub(crate) const REMAPPED_ROOT: &str = "/lychgate";

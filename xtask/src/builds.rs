@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The three programs of a run, as ELF files with symbols.
+//! The programs of a run, as ELF files with symbols.
 
 use core::time::Duration;
 use std::path::PathBuf;
@@ -23,6 +23,8 @@ pub struct Builds {
     pub paravisor: PathBuf,
     /// The guest that the image carries.
     pub guest: PathBuf,
+    /// What checks the TDX module in the paravisor's place.
+    pub probe: PathBuf,
 }
 
 impl Builds {
@@ -42,7 +44,7 @@ impl Builds {
     /// Returns where they are once built.
     pub(crate) fn made() -> Self {
         let directory = paths::target().join(TARGET).join("release");
-        let [emulator, paravisor, guest] = PROGRAMS.map(|program| directory.join(program));
-        Self { emulator, paravisor, guest }
+        let [emulator, paravisor, guest, probe] = PROGRAMS.map(|program| directory.join(program));
+        Self { emulator, paravisor, guest, probe }
     }
 }

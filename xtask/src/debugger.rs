@@ -27,7 +27,7 @@ pub(crate) fn prepare(builds: &Builds, port: u16) -> Result<String> {
 
 fn commands(builds: &Builds, port: u16) -> String {
     let registry = paths::registry().unwrap_or_else(|| PathBuf::from(REMAPPED_REGISTRY));
-    let Builds { emulator, paravisor, guest } = builds;
+    let Builds { emulator, paravisor, guest, .. } = builds;
     let level = |name: &str, program: &Path| {
         let (program, paravisor) = (program.display(), paravisor.display());
         format!(
@@ -57,7 +57,12 @@ mod tests {
 
     #[test]
     fn gdb_gets_all_symbols_and_stops_where_l1_begins() {
-        let builds = Builds { emulator: "/e".into(), paravisor: "/p".into(), guest: "/g".into() };
+        let builds = Builds {
+            emulator: "/e".into(),
+            paravisor: "/p".into(),
+            guest: "/g".into(),
+            probe: "/q".into(),
+        };
         let text = commands(&builds, 4321);
         for line in [
             "symbol-file /e",

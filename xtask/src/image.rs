@@ -67,6 +67,16 @@ impl Image {
         let command_line = format!("{} -- {}", paravisor.trim(), guest.trim());
         Ok(Self { bytes: lay_out(&window, command_line.as_bytes(), &payload)?, relay_table })
     }
+
+    /// Puts the image of the probe together, which has neither command line nor guest.
+    ///
+    /// # Errors
+    ///
+    /// If the file is not what it should be.
+    pub fn of_probe(builds: &Builds) -> Result<Self> {
+        let window = window(&read(&builds.probe)?).context(|| builds.probe.display().to_string())?;
+        Ok(Self { bytes: lay_out(&window, &[], &[])?, relay_table: None })
+    }
 }
 
 impl core::fmt::Debug for Image {

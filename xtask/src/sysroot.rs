@@ -15,6 +15,7 @@ mod compile;
 use core::time::Duration;
 use std::{
     env, fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process,
 };
@@ -91,10 +92,10 @@ fn build(toolchain: &Toolchain) -> Result<PathBuf> {
     let cached = cached(toolchain)?;
     let work = cached.with_extension(format!("build-{}", process::id()));
     let work = paths::created(work)?;
-    let built = source(toolchain, &work).and_then(|source| {
+    let built = source(toolchain, &work).and_then(|()| {
         let libraries = libraries(&work.join("sysroot"));
         step("set-up", "building the core library from source", || {
-            compile::compile(&source, &toolchain.release, &work, &libraries)
+            compile::compile(&toolchain.release, &work, &libraries)
         })
     });
     let placed = built.and_then(|()| match fs::rename(work.join("sysroot"), &cached) {
@@ -107,13 +108,17 @@ fn build(toolchain: &Toolchain) -> Result<PathBuf> {
     placed.map(|()| cached)
 }
 
-/// Returns a directory with the library's source, from the toolchain or from a package.
-fn source(toolchain: &Toolchain, work: &Path) -> Result<PathBuf> {
+/// Puts the library's source, the toolchain's or a package's, below `work` under a fixed name:
+/// names of places go into the names of symbols, and with them into what is built.
+fn source(toolchain: &Toolchain, work: &Path) -> Result<()> {
+    let place = work.join(compile::SOURCE);
     let bundled = toolchain.sysroot.join("lib/rustlib/src/rust/library");
-    if bundled.join("core/src/lib.rs").is_file() {
-        return Ok(bundled);
-    }
-    debian::fetch(&toolchain.release, work)
+    let placed = if bundled.join("core/src/lib.rs").is_file() {
+        symlink(bundled, place)
+    } else {
+        fs::rename(debian::fetch(&toolchain.release, work)?, place)
+    };
+    placed.context(|| "cannot place the library's source".to_owned())
 }
 
 /// The cache's directory for this very compiler.

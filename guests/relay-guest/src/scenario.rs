@@ -3,7 +3,7 @@
 //!
 //! | name         | what it does |
 //! |--------------|--------------|
-//! | demo         | edu, edu-dma and paced, a few of each |
+//! | demo         | edu, edu-dma and paced, a few of each, then burst while awake |
 //! | edu          | `count` interrupts on demand, each acknowledged, spread over the CPUs |
 //! | edu-dma      | `count` ends of a DMA transfer |
 //! | paced        | `count` rounds over the doorbell's entries, one ring at a time |
@@ -45,7 +45,7 @@ use self::machine::Machine;
 use crate::command_line::Options;
 use crate::console::line;
 use crate::failure::Failure;
-use crate::{cpus, port, results};
+use crate::{cpus, port, results, wait};
 
 /// Runs the scenario that the command line names, and prints what came of it.
 pub(crate) fn run(options: &Options<'_>) -> Result<(), Failure> {
@@ -91,9 +91,12 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
     }
 }
 
-/// A little of each device.
+/// A little of each device: first asleep, when interrupts find L1 in charge, then awake, when each
+/// has to stop a running L2.
 fn demo(machine: &mut Machine<'_>) -> Result<(), Failure> {
     edu::raise(machine, 20)?;
     edu::transfer(machine, 3)?;
-    exact::exchange(machine, Pace::Paced, 8, 20)
+    exact::exchange(machine, Pace::Paced, 8, 20)?;
+    wait::stay_awake();
+    exact::exchange(machine, Pace::Burst, 8, 20)
 }

@@ -8,8 +8,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use tdcall::ExitReason;
 
-/// One figure.
+/// One figure. Assembly counts one too, hence the layout.
 #[derive(Debug)]
+#[repr(transparent)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {

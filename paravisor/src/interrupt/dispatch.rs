@@ -3,6 +3,10 @@
 //!
 //! Handlers count and return; whoever left work left it in memory, and the loop around L2 looks
 //! there. An exception that nothing explains is a bug of L1 and ends it.
+//!
+//! The host can post any vector from 16 on, those of exceptions and the spurious one included. So what
+//! decides is not the vector but the APIC: a vector in service is an interrupt and gets its EOI. Left
+//! in service, it would hold back all below it for ever.
 
 use cpu::interrupt::Frame;
 
@@ -28,7 +32,10 @@ extern "C" fn dispatch(frame: &mut Frame) {
         vectors::TIMER => count_and_end(&TIMERS),
         vectors::KICK => count_and_end(&KICKS),
         vectors::EVENT_NOTIFY => count_and_end(&EVENTS),
-        vectors::SPURIOUS => _ = SPURIOUS_INTERRUPTS.add(),
+        vectors::SPURIOUS => count_and_end_if_in_service(vector),
+        vectors::FIRST_POSTABLE..vectors::FIRST_INTERRUPT if apic::is_in_service(vector) => {
+            count_and_end(&UNEXPECTED_INTERRUPTS);
+        }
         vectors::FIRST_INTERRUPT.. => count_and_end(&UNEXPECTED_INTERRUPTS),
         vectors::NMI => _ = NMIS.add(),
         vectors::VIRTUALIZATION => virtualization::handle(frame),
@@ -40,6 +47,14 @@ extern "C" fn dispatch(frame: &mut Frame) {
 fn count_and_end(counter: &super::counters::Counter) {
     counter.add();
     apic::end_of_interrupt();
+}
+
+/// A spurious interrupt of a real APIC is not in service; one that the host has posted is.
+fn count_and_end_if_in_service(vector: u8) {
+    SPURIOUS_INTERRUPTS.add();
+    if apic::is_in_service(vector) {
+        apic::end_of_interrupt();
+    }
 }
 
 /// A TDCALL outside a TD, or a register that does not exist, has a landing pad; all else has not.

@@ -14,7 +14,7 @@ use x86_64::{
     structures::{DescriptorTablePointer, gdt::SegmentSelector},
 };
 
-use super::{dispatch, relay, vectors};
+use super::{dispatch, posted_exception, relay, vectors};
 
 /// Index of the stack in the TSS, counted as the gates do, from 1.
 pub(crate) const DOUBLE_FAULT_STACK: u16 = 1;
@@ -43,7 +43,9 @@ pub(crate) fn load(code: SegmentSelector) {
 
 fn gate(vector: usize, code: SegmentSelector) -> Gate {
     let vector = u8::try_from(vector).unwrap_or(vectors::SPURIOUS);
-    let handler = relay::stub(vector).unwrap_or_else(|| dispatch::stub(vector));
+    let handler = relay::stub(vector)
+        .or_else(|| posted_exception::stub(vector))
+        .unwrap_or_else(|| dispatch::stub(vector));
     let stack = match vector {
         vectors::DOUBLE_FAULT => DOUBLE_FAULT_STACK,
         vectors::NMI => NMI_STACK,

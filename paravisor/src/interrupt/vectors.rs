@@ -11,7 +11,8 @@
 //! | 0xff      | spurious                                   |
 //!
 //! The reserved block is 32-aligned, so it is one dword of the IRR and two priority classes, below
-//! everything of L1's own. All other vectors have a handler that counts them.
+//! everything of L1's own. All other vectors have a handler that counts them, and so has an exception's
+//! vector that the host has posted.
 
 use proxy_irq::ReservedBlock;
 
@@ -30,7 +31,7 @@ pub(crate) const TIMER: u8 = 0xe0;
 pub(crate) const KICK: u8 = 0xe1;
 /// The host has finished something.
 pub(crate) const EVENT_NOTIFY: u8 = 0xe2;
-/// The APIC had nothing to deliver after all. It takes no EOI.
+/// The APIC had nothing to deliver after all.
 pub(crate) const SPURIOUS: u8 = 0xff;
 
 /// NMI.
@@ -43,5 +44,7 @@ pub(crate) const DOUBLE_FAULT: u8 = 8;
 pub(crate) const GENERAL_PROTECTION: u8 = 13;
 /// #VE.
 pub(crate) const VIRTUALIZATION: u8 = 20;
+/// The first vector that an APIC delivers.
+pub(crate) const FIRST_POSTABLE: u8 = 16;
 /// The first vector that is no exception.
 pub(crate) const FIRST_INTERRUPT: u8 = 32;

@@ -26,7 +26,7 @@ impl UnaskedInterrupts {
     pub(crate) fn post_one(&self, vcpu: &Vcpu) {
         let one_less = |left: u64| left.checked_sub(1);
         if vcpu.index == 0 && self.left.fetch_update(Relaxed, Relaxed, one_less).is_ok() {
-            log::debug!("hostile: unasked interrupt: vector={:#x}", self.vector);
+            log::debug!("unasked interrupt: vector={:#x}", self.vector);
             vcpu.post(self.vector);
         }
     }

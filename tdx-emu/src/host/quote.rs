@@ -127,6 +127,6 @@ fn try_answer(td: &Td, request: Pending) -> Option<()> {
 
 fn set_status(td: &Td, gpa: u64, status: u64) {
     if shared_memory::write(td, gpa + 8, &status.to_le_bytes()).is_none() {
-        log::warn!("quote: buffer is gone: gpa={gpa:#x}");
+        log::warn!("buffer is gone: gpa={gpa:#x}");
     }
 }

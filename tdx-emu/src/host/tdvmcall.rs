@@ -41,7 +41,7 @@ const KVM_ENOSYS: u64 = (-1000_i64).cast_unsigned();
 pub(crate) fn answer(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Registers) {
     let sub_function = SubFunction(registers.r11);
     if registers.r10 != 0 {
-        log::warn!("tdvmcall: unsupported hypercall: cpu={} r10={:#x}", vcpu.index, registers.r10);
+        log::warn!("unsupported hypercall: cpu={} r10={:#x}", vcpu.index, registers.r10);
         registers.r10 = KVM_ENOSYS;
         return;
     }
@@ -60,7 +60,7 @@ pub(crate) fn answer(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Regis
             setup_event_notify_interrupt::answer(td, vcpu, registers)
         }
         _ => {
-            log::warn!("tdvmcall: unsupported: cpu={} leaf={:#x}", vcpu.index, sub_function.0);
+            log::warn!("unsupported sub-function: cpu={} leaf={:#x}", vcpu.index, sub_function.0);
             VmcallStatus::SUBFUNC_UNSUPPORTED
         }
     };

@@ -54,7 +54,7 @@ pub(crate) fn deliver(descriptor: &PostedInterruptDescriptor, cpu: usize, vector
 
 fn device_interrupt(physical: u8) {
     let Some(entry) = TABLE.get(physical) else {
-        log::warn!("iommu: blocked message: vector={physical:#x}");
+        log::warn!("blocked message: vector={physical:#x}");
         return;
     };
     let descriptor = memory::at::<PostedInterruptDescriptor>(entry.descriptor);
@@ -74,6 +74,6 @@ fn notify(notification: Option<Notification>) {
     match cpu {
         Some(cpu) if cpu == cpus::current() => lapic::self_ipi(vector),
         Some(cpu) => lapic::send_ipi(cpu, vector),
-        None => log::warn!("iommu: notification to nobody: apic_id={destination}"),
+        None => log::warn!("notification to nobody: apic_id={destination}"),
     }
 }

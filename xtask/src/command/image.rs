@@ -40,6 +40,18 @@ pub(super) struct Options {
     /// The paravisor's command line, measured with the image
     #[arg(long, value_name = "WORDS", default_value = "log=info")]
     paravisor: String,
+    /// What the TD starts
+    #[arg(long, value_enum, default_value_t = L1::Paravisor)]
+    l1: L1,
+}
+
+/// What a TD can start.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum L1 {
+    /// The paravisor, with a guest
+    Paravisor,
+    /// The check of the TDX module, which takes no options
+    TdProbe,
 }
 
 /// What a verifier must know of an image, and what an observer may want to.
@@ -70,7 +82,11 @@ struct SectionInfo {
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
-    let image = Image::assemble(&Builds::make()?, &options.paravisor, &options.append)?;
+    let builds = Builds::make()?;
+    let image = match options.l1 {
+        L1::Paravisor => Image::assemble(&builds, &options.paravisor, &options.append)?,
+        L1::TdProbe => Image::of_probe(&builds)?,
+    };
     let path = match &options.output {
         Some(path) => path.clone(),
         None => paths::images()?.join(NAME),

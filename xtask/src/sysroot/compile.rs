@@ -19,6 +19,27 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_secs(900);
 
+/// The name of the source's directory.
+pub(crate) const SOURCE: &str = "library";
+
+/// The package whose dependencies are what is wanted.
+const MANIFEST: &str = r#"
+[package]
+name = "core-library"
+version = "0.0.0"
+edition = "2024"
+
+[workspace]
+
+[dependencies]
+core = { path = "library/core" }
+alloc = { path = "library/alloc" }
+compiler_builtins = { path = "library/compiler-builtins/compiler-builtins", features = ["mem"] }
+
+[profile.release]
+panic = "abort"
+"#;
+
 /// How many crates it is.
 const LIBRARIES: usize = 3;
 
@@ -29,24 +50,31 @@ struct Message {
     filenames: Vec<String>,
 }
 
-/// Builds the library from `source`, with intermediate files in `work`, into `libraries`.
-pub(crate) fn compile(source: &Path, release: &str, work: &Path, libraries: &Path) -> Result<()> {
-    let package = paths::created(work.join("package/src"))?;
+/// Builds the library from its source in `work`, where all else is put as well, and copies the
+/// result to `libraries`.
+pub(crate) fn compile(release: &str, work: &Path, libraries: &Path) -> Result<()> {
+    let package = paths::created(work.join("src"))?;
     write(&package.join("lib.rs"), "#![feature(no_core)]\n#![no_core]\n")?;
-    let manifest = work.join("package/Cargo.toml");
-    write(&manifest, &manifest_text(source))?;
-    let remap = format!("--remap-path-prefix={}=/rustc/{release}/library", source.display());
-    // With bitcode, so that link-time optimisation works later.
-    let flags = ["-Zforce-unstable-if-unmarked", "-Cembed-bitcode=yes", &remap].join("\x1f");
+    write(&work.join("Cargo.toml"), MANIFEST)?;
+    let remap = |from: &Path, to: &str| {
+        format!("--remap-path-prefix={}=/rustc/{release}{to}", from.display())
+    };
+    let flags = [
+        "-Zforce-unstable-if-unmarked",
+        // So that link-time optimisation works later.
+        "-Cembed-bitcode=yes",
+        // The last one that fits counts.
+        &remap(work, ""),
+        &remap(&work.join(SOURCE), "/library"),
+    ];
     let messages = Tool::new(cargo(), LIMIT)
         .args(["build", "--quiet", "--release", "--offline", "--target", TARGET])
-        .args(["--message-format=json-render-diagnostics", "--manifest-path"])
-        .arg(&manifest)
+        .arg("--message-format=json-render-diagnostics")
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .env("CARGO_TARGET_DIR", work.join("target"))
         // Away from the workspace, whose configuration is not for this package.
-        .directory(&work.join("package"))
+        .directory(work)
         .stdout()?;
     copy_libraries(&messages, libraries)
 }
@@ -77,20 +105,6 @@ fn wanted(file: &str) -> bool {
         && ["libcore-", "liballoc-", "libcompiler_builtins-"]
             .iter()
             .any(|library| name.starts_with(library))
-}
-
-fn manifest_text(source: &Path) -> String {
-    let path = |part: &str| format!("{:?}", source.join(part).display().to_string());
-    format!(
-        "[package]\nname = \"core-library\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-         [workspace]\n\
-         [dependencies]\ncore = {{ path = {} }}\nalloc = {{ path = {} }}\n\
-         compiler_builtins = {{ path = {}, features = [\"mem\"] }}\n\
-         [profile.release]\npanic = \"abort\"\n",
-        path("core"),
-        path("alloc"),
-        path("compiler-builtins/compiler-builtins"),
-    )
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

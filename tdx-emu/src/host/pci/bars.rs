@@ -82,7 +82,7 @@ impl Bars {
         let moved = address(value) != address(register.value);
         register.sizing = moved && address(value) == address(u32::MAX);
         if moved && !register.sizing {
-            log::warn!("pci: device memory does not move: bar={index} value={value:#x}");
+            log::warn!("device memory does not move: bar={index} value={value:#x}");
         }
     }
 

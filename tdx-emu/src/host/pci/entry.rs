@@ -59,7 +59,7 @@ impl Entry {
         if routed.is_none() {
             let Message { address, data } = self.message;
             log::warn!(
-                "pci: interrupt stays masked: entry={} address={address:#x} data={data:#x}",
+                "interrupt stays masked: entry={} address={address:#x} data={data:#x}",
                 self.source.entry
             );
         }

@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn answer(td: &Td, vcpu: &Vcpu, registers: &Registers) -> VmcallStatus {
     let blocked = registers.r12 & 1 != 0;
     if blocked {
-        log::info!("hlt: interrupts are blocked: cpu={}", vcpu.index);
+        log::info!("interrupts are blocked: cpu={}", vcpu.index);
     }
     td.unasked.post_one(vcpu);
     while blocked || !is_awake(vcpu) {

@@ -85,6 +85,6 @@ fn tell_once(request: IoRequest) {
     let (word, bit) = (usize::from(request.port / 64), 1 << (request.port % 64));
     if TOLD[word].fetch_or(bit, Relaxed) & bit == 0 {
         let direction = if request.write.is_some() { "write" } else { "read" };
-        log::info!("io: nothing there: port={:#x} {direction}", request.port);
+        log::info!("nothing there: port={:#x} {direction}", request.port);
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn answer(td: &Td, registers: &mut Registers) -> VmcallStatus {
     match mapped {
         Ok(()) => VmcallStatus::SUCCESS,
         Err(failure) => {
-            log::warn!("map_gpa: refused: gpa={start:#x} size={size:#x}: {failure}");
+            log::warn!("refused: gpa={start:#x} size={size:#x}: {failure}");
             registers.r11 = start;
             VmcallStatus::GPA_INUSE
         }

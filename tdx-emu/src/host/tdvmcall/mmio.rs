@@ -38,7 +38,7 @@ pub(super) fn answer(td: &Td, registers: &mut Registers) -> VmcallStatus {
     };
     if !found && MISSED.fetch_add(1, Relaxed) < TELL {
         let direction = if request.write.is_some() { "write" } else { "read" };
-        log::info!("mmio: nothing there: gpa={gpa:#x} size={size} {direction}");
+        log::info!("nothing there: gpa={gpa:#x} size={size} {direction}");
     }
     VmcallStatus::SUCCESS
 }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A host that posts interrupts no device asked for: counted, told of, and without effect on L2.
+
+use libtest_mimic::Trial;
+
+use crate::account;
+use crate::stand::{Stand, Verdict, check, said, scenario};
+
+/// Interrupts that the host makes up in a run.
+const UNASKED: u64 = 40;
+
+/// A vector of the reserved block that nothing is mapped to: slots are given from below.
+const UNMAPPED: u8 = 0x5f;
+
+/// Vectors of L1 outside the reserved block: the lowest that a host can post, a free one, the
+/// timer, the kick between CPUs, and two that nobody has a use for.
+const OTHERS: [u8; 6] = [31, 0x3f, 0xe0, 0xe1, 0xfe, 0xff];
+
+/// The scenarios of this theme.
+pub(crate) fn scenarios() -> Vec<Trial> {
+    let mut trials =
+        vec![scenario("hostile::an_unmapped_vector_is_counted_as_spurious_and_harmless", unmapped)];
+    trials.extend(OTHERS.map(|vector| {
+        scenario(format!("hostile::the_unasked_vector_{vector}_is_harmless"), move || {
+            bear(vector).run(|outcome| account::exact(outcome).map(drop))
+        })
+    }));
+    trials
+}
+
+/// A run in which the host posts `vector` again and again.
+fn bear(vector: u8) -> Stand {
+    Stand::new(1, "scenario=demo").emulator_option(&format!("unasked={vector}:{UNASKED}"))
+}
+
+/// Both sides count the same, L1 warns, and L2's books are exact.
+fn unmapped() -> Verdict {
+    bear(UNMAPPED).run(|outcome| {
+        account::exact(outcome)?;
+        let spurious: u64 = outcome.report.cpus.iter().map(|cpu| cpu.spurious).sum();
+        check!(spurious == UNASKED, "the emulator counts {spurious} spurious interrupts");
+        said(outcome, "L1 | ", &format!("spurious={UNASKED} "))?;
+        said(outcome, "L1 | warn ", "spurious")
+    })
+}

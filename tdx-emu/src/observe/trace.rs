@@ -10,7 +10,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Events kept for each CPU.
-const EVENTS: usize = 2048;
+const EVENTS: usize = 16_384;
 
 /// Kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

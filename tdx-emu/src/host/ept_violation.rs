@@ -17,23 +17,24 @@ use super::{
     end::{self, Verdict},
     private_memory::{Failure, LARGE},
     td::{SHARED_BIT, Td},
+    vcpu::Vcpu,
 };
 use crate::module::RESUME_L1;
 
 /// Handles an EPT violation; returns the flags for the next entry.
-pub(crate) fn handle(td: &Td, registers: &Registers) -> u64 {
+pub(crate) fn handle(td: &Td, vcpu: &Vcpu, registers: &Registers) -> u64 {
     let gpa = registers.r8;
     let vm = registers.rcx >> 32 & 3;
     let extended = ExtendedExitQualification::from_bits(registers.rdx);
     if extended.kind() == Kind::PENDING_EPT_VIOLATION {
-        died(format_args!("the TD used memory before it accepted it: vm={vm} gpa={gpa:#x}"));
+        died(vcpu, format_args!("the TD used memory before it accepted it: vm={vm} gpa={gpa:#x}"));
     }
     let is_memory = gpa & SHARED_BIT == 0 && td.private.contains(gpa);
     if !is_memory && vm != 0 {
         return RESUME_L1;
     }
     if !is_memory && extended.kind() != Kind::GPA_DETAILS {
-        died(format_args!("L1 touched what is no memory: gpa={gpa:#x}"));
+        died(vcpu, format_args!("L1 touched what is no memory: gpa={gpa:#x}"));
     }
     let given = match extended.kind() {
         Kind::ACCEPT | Kind::ATTRIBUTES_WRITE => {
@@ -57,6 +58,6 @@ pub(crate) fn handle(td: &Td, registers: &Registers) -> u64 {
     0
 }
 
-fn died(message: core::fmt::Arguments<'_>) -> ! {
-    end::run(Verdict::Died, message)
+fn died(vcpu: &Vcpu, message: core::fmt::Arguments<'_>) -> ! {
+    end::run(Verdict::Died, format_args!("{message} rip={:#x}", vcpu.rip()))
 }

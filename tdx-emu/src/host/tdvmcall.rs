@@ -41,7 +41,8 @@ const KVM_ENOSYS: u64 = (-1000_i64).cast_unsigned();
 pub(crate) fn answer(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Registers) {
     let sub_function = SubFunction(registers.r11);
     if registers.r10 != 0 {
-        log::warn!("unsupported hypercall: cpu={} r10={:#x}", vcpu.index, registers.r10);
+        let (cpu, r10, rip) = (vcpu.index, registers.r10, vcpu.rip());
+        log::warn!("unsupported hypercall: cpu={cpu} r10={r10:#x} rip={rip:#x}");
         registers.r10 = KVM_ENOSYS;
         return;
     }
@@ -60,7 +61,8 @@ pub(crate) fn answer(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Regis
             setup_event_notify_interrupt::answer(td, vcpu, registers)
         }
         _ => {
-            log::warn!("unsupported sub-function: cpu={} leaf={:#x}", vcpu.index, sub_function.0);
+            let (cpu, leaf, rip) = (vcpu.index, sub_function.0, vcpu.rip());
+            log::warn!("unsupported sub-function: cpu={cpu} leaf={leaf:#x} rip={rip:#x}");
             VmcallStatus::SUBFUNC_UNSUPPORTED
         }
     };

@@ -90,6 +90,11 @@ impl Vcpu {
         }
     }
 
+    /// Where its guest stands, for messages.
+    pub(crate) fn rip(&self) -> u64 {
+        module::debug_rip(self.tdvpr)
+    }
+
     /// How often it crossed the border of the TD.
     pub(crate) fn crossings(&self) -> u64 {
         self.crossings.load(SeqCst)

@@ -42,13 +42,16 @@ fn handle(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Registers) -> u6
     let [reason, _] = [registers.rax & 0xffff_ffff, registers.rax >> 32];
     let reason = ExitReason(u32::try_from(reason).unwrap_or(u32::MAX));
     if !status.is(Status::SUCCESS) {
-        let (cpu, vm) = (vcpu.index, registers.rcx >> 32 & 3);
-        end::run(Verdict::Died, format_args!("the TD died: cpu={cpu} vm={vm} {status} {reason}"));
+        let (cpu, vm, rip) = (vcpu.index, registers.rcx >> 32 & 3, vcpu.rip());
+        end::run(
+            Verdict::Died,
+            format_args!("the TD died: cpu={cpu} vm={vm} {status} {reason} rip={rip:#x}"),
+        );
     }
     match reason.basic() {
         // The interrupt was taken before the module returned.
         ExitReason::EXTERNAL_INTERRUPT | ExitReason::EXCEPTION_OR_NMI => 0,
-        ExitReason::EPT_VIOLATION => ept_violation::handle(td, registers),
+        ExitReason::EPT_VIOLATION => ept_violation::handle(td, vcpu, registers),
         ExitReason::TDCALL => {
             tdvmcall::answer(td, vcpu, registers);
             0
@@ -58,8 +61,9 @@ fn handle(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Registers) -> u6
             end::run(
                 Verdict::Unsupported,
                 format_args!(
-                    "unsupported TD exit: cpu={cpu} vm={vm} {reason} gpa={:#x}",
-                    registers.r8
+                    "unsupported TD exit: cpu={cpu} vm={vm} {reason} gpa={:#x} rip={:#x}",
+                    registers.r8,
+                    vcpu.rip()
                 ),
             )
         }

@@ -63,9 +63,11 @@ enum Refusal {
     Tdx,
 }
 
-/// Writes CR0; `least` are the bits that must be set in a TD.
+/// Writes CR0; `least` are the bits that must be set in a TD. NE must be set by the capabilities
+/// of the processor already (CR0_FIXED0).
 fn write_cr0(vcpu: &mut Vcpu, value: u64, least: u64) -> Result<(), Refusal> {
     let wrong = value & !CR0_KNOWN & 0xffff_ffff_0000_0000 != 0
+        || value & CR0_NE == 0
         || (value & CR0_PG != 0 && value & CR0_PE == 0)
         || (value & CR0_NW != 0 && value & CR0_CD == 0);
     if wrong {
@@ -102,7 +104,7 @@ pub(crate) fn l1(vcpu: &mut Vcpu, exit: &VmxExit) -> Result<(), Stop> {
 }
 
 fn l1_cr0(vcpu: &mut Vcpu, value: u64, exit: &VmxExit) -> Result<(), Stop> {
-    write_cr0(vcpu, value, CR0_NE | CR0_PE).map_err(|refusal| match refusal {
+    write_cr0(vcpu, value, CR0_PE).map_err(|refusal| match refusal {
         Refusal::Architecture => Stop::ExceptionWithError(exception::GP),
         Refusal::Tdx => Stop::Ve(ve::of_instruction(exit)),
     })
@@ -199,7 +201,7 @@ fn l2_cr0(vcpu: &mut Vcpu, value: u64, compared: u64) -> Route {
     if (value ^ vmcs.cr0_shadow) & vmcs.cr0_mask & compared != 0 {
         return Route::L1;
     }
-    match write_cr0(vcpu, value, CR0_NE) {
+    match write_cr0(vcpu, value, 0) {
         Ok(()) => Route::Advance,
         Err(Refusal::Tdx) => Route::L1,
         Err(Refusal::Architecture) => {
@@ -217,6 +219,10 @@ fn l2_cr4(vcpu: &mut Vcpu, value: u64) -> Route {
     if value & !(CR4_FREE | CR4_MCE | CR4_VMXE) != 0 {
         vcpu.inject_exception_with_error(exception::GP);
         return Route::Resume;
+    }
+    // The module owns both and lets no write pass that would change them.
+    if (value ^ (CR4_MCE | CR4_VMXE)) & (CR4_MCE | CR4_VMXE) & !vmcs.cr4_mask != 0 {
+        return Route::L1;
     }
     let owned = vmcs.cr4_mask | CR4_MCE | CR4_VMXE;
     let kept = vmcs.cr4 & owned;

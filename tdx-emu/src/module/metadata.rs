@@ -49,6 +49,11 @@ pub(crate) fn read_td(vcpu: &Vcpu, id: FieldId) -> Result<u64, Status> {
         () if is(tdcs::NOTIFY_ENABLES) => td.notify_enables.load(SeqCst),
         () if is(tdcs::CONFIG_FLAGS) => params.config_flags.0,
         () if is(tdcs::TD_CTLS) => td.td_ctls.load(SeqCst),
+        // No service TDs, no migration.
+        () if is(tdcs::SERVTD_NUM) => 0,
+        () if element(id, tdcs::SERVTD_HASH, 6).is_some() => 0,
+        () if element(id, tdcs::PRE_IMPORT_UUID, 4).is_some() => 0,
+        () if element(id, tdcs::TD_UUID, 4).is_some() => 0,
         () => read_measurement(vcpu, id)?,
     })
 }
@@ -81,6 +86,9 @@ pub(crate) fn write_td(vcpu: &Vcpu, id: FieldId, value: u64, mask: u64) -> Resul
     if id.selects_same(tdcs::NOTIFY_ENABLES) {
         if mask & 1 == 0 {
             return Err(Status::METADATA_FIELD_NOT_WRITABLE);
+        }
+        if value & mask & !1 != 0 {
+            return Err(Status::METADATA_FIELD_VALUE_NOT_VALID);
         }
         return Ok(vcpu.td.notify_enables.swap(value & 1, SeqCst));
     }
@@ -128,6 +136,7 @@ fn l2_field(vcpu: &Vcpu, id: FieldId) -> Option<L2Field> {
 ///
 /// `METADATA_FIELD_ID_INCORRECT`, `METADATA_FIELD_NOT_READABLE`.
 pub(crate) fn read_vp(vcpu: &Vcpu, id: FieldId) -> Result<u64, Status> {
+    const L1_VMCS: u8 = 0;
     match l2_field(vcpu, id) {
         Some(L2Field::Vmcs(vm, field)) => vmcs_fields::read(vcpu, vm, field),
         Some(L2Field::MsrBitmap(vm, word)) => {
@@ -138,6 +147,10 @@ pub(crate) fn read_vp(vcpu: &Vcpu, id: FieldId) -> Result<u64, Status> {
         None if id.selects_same(tdvps::VCPU_INDEX) => Ok(u64::from(vcpu.index)),
         None if id.selects_same(tdvps::CPUID_SUPERVISOR_VE) => Ok(u64::from(vcpu.cpuid_ve & 1)),
         None if id.selects_same(tdvps::CPUID_USER_VE) => Ok(u64::from(vcpu.cpuid_ve >> 1)),
+        None if id.class() == L1_VMCS => {
+            vmcs_fields::check_exists(Field(id.field_code()))?;
+            Err(Status::METADATA_FIELD_NOT_READABLE)
+        }
         None => Err(Status::METADATA_FIELD_ID_INCORRECT),
     }
 }

@@ -29,6 +29,7 @@ const TSC: u32 = 0x10;
 const ARCH_CAPABILITIES: u32 = 0x10a;
 const XAPIC_DISABLE_STATUS: u32 = 0xbd;
 const MISC_ENABLE: u32 = 0x1a0;
+const PERF_CAPABILITIES: u32 = 0x345;
 const DEBUGCTL: u32 = 0x1d9;
 const PAT: u32 = 0x277;
 const XSS: u32 = 0xda0;
@@ -50,7 +51,7 @@ const NATIVE: [u32; 11] = [
 ];
 
 /// MSRs that do not exist for a TD of this emulation: #GP both ways.
-const ABSENT: [(u32, u32); 17] = [
+const ABSENT: [(u32, u32); 27] = [
     (0x8c, 0x8f),
     (0x98, 0x9b),
     (0x9e, 0x9e),
@@ -59,15 +60,25 @@ const ABSENT: [(u32, u32); 17] = [
     (0x122, 0x122),
     (0x186, 0x18d),
     (0x195, 0x195),
+    (0x1a6, 0x1a7),
     (0x1c4, 0x1c5),
     (0x276, 0x276),
-    (0x309, 0x30c),
+    (0x309, 0x310),
+    (0x329, 0x329),
     (0x38d, 0x392),
+    (0x3f1, 0x3f2),
+    (0x3f6, 0x3f7),
     (0x4c1, 0x4c8),
+    (0x500, 0x500),
     (0x560, 0x587),
     (0x6a0, 0x6a8),
     (0x6e1, 0x6e1),
     (0x985, 0x98a),
+    (0xd90, 0xd90),
+    (0xd93, 0xd93),
+    (0x1200, 0x12ff),
+    (0x14ce, 0x14cf),
+    (0x1500, 0x16ff),
 ];
 
 /// What is done about an access.
@@ -221,7 +232,7 @@ fn read(vcpu: &Vcpu) -> Action {
     let msr = low_32(vcpu.gprs.0[RCX]);
     match msr {
         TSC => Action::Value(virtual_tsc(vcpu)),
-        0x48 | DEBUGCTL => Action::Value(0),
+        0x48 | DEBUGCTL | PERF_CAPABILITIES => Action::Value(0),
         0x49 | 0x10b => Action::Fault,
         XAPIC_DISABLE_STATUS => Action::Value(1),
         ARCH_CAPABILITIES => Action::Value(X2APIC_LOCKED),
@@ -243,7 +254,7 @@ fn vmx_capability(msr: u32) -> Option<u64> {
     };
     Some(match msr {
         0x480 => 1 << 54 | 1 << 55 | 1 << 56,
-        0x485 => 1 << 5 | 1 << 6 | 1 << 7 | 4 << 16 | 1 << 29 | 1 << 30,
+        0x485 => 1 << 5 | 1 << 6 | 1 << 7 | 1 << 14 | 4 << 16 | 1 << 29 | 1 << 30,
         0x486 => 0x20,
         0x487 => 0x8005_003f,
         0x488 => 0x2040,
@@ -267,7 +278,9 @@ fn write(vcpu: &mut Vcpu, efer_changeable: u64) -> Action {
     let value = value(vcpu);
     match msr {
         0x48 | 0x49 | 0x10b => Action::Value(0),
-        ARCH_CAPABILITIES | XAPIC_DISABLE_STATUS | 0x480..=0x492 => Action::Fault,
+        ARCH_CAPABILITIES | XAPIC_DISABLE_STATUS | PERF_CAPABILITIES | 0x480..=0x492 => {
+            Action::Fault
+        }
         DEBUGCTL if value == 0 => Action::Value(0),
         XSS if value == 0 => {
             vcpu.xss = 0;

@@ -21,7 +21,9 @@ use super::{
     td::{MAX_L2_VMS, Td},
     vmcs::Vmcs,
 };
-use crate::svm::{physical::Hpa, virtual_apic::VirtualApic, vmcb::Vmcb, vmrun::Gprs};
+use crate::svm::{
+    guest_memory::GuestMemory, physical::Hpa, virtual_apic::VirtualApic, vmcb::Vmcb, vmrun::Gprs,
+};
 
 /// Pages of TDVPS before those for L2 VMs, TDVPR included.
 pub(crate) const TDVPS_BASE_PAGES: usize = 6;
@@ -263,6 +265,14 @@ impl Vcpu {
         let event = InterruptionInfo::hardware_exception(vector).with_error_code_valid(true);
         self.inject(event, 0);
     }
+}
+
+/// Linear address of the next instruction of whatever runs on the virtual CPU `tdvpr`, as a hardware
+/// debugger would read it; for the emulator's own messages, never for the host. 0 if it is not
+/// known.
+pub(crate) fn debug_rip(tdvpr: Hpa) -> u64 {
+    let vcpu = Vcpu::lock(tdvpr).ok().filter(|vcpu| !vcpu.vms.is_empty());
+    vcpu.map_or(0, |vcpu| GuestMemory(vcpu.vmcb()).instruction_pointer())
 }
 
 /// Vectors of exceptions.

@@ -125,6 +125,23 @@ pub(crate) const CR4_VMXE: u64 = 1 << 13;
 /// Bits of CR0 that TCG gives a meaning, so that a guest's view of them must be the truth.
 const CR0_EFFECTIVE: u64 = 0x8005_000f;
 
+/// Stored fields that do not start as 0: unused addresses and bitmaps, PDPTEs, and of the tertiary
+/// controls the one that is always on.
+const INITIALLY_STORED: [(u32, u64); 12] = [
+    (0x2000, u64::MAX),
+    (0x2002, u64::MAX),
+    (0x2016, u64::MAX),
+    (0x202a, u64::MAX),
+    (0x202e, u64::MAX),
+    (0x2036, u64::MAX),
+    (0x2034, 0x80),
+    (0x2040, u64::MAX),
+    (0x280a, u64::MAX),
+    (0x280c, u64::MAX),
+    (0x280e, u64::MAX),
+    (0x2810, u64::MAX),
+];
+
 impl Vmcs {
     /// The state in which every virtual CPU starts, before the registers that differ.
     ///
@@ -154,7 +171,7 @@ impl Vmcs {
             idt_vectoring: InterruptionInfo::new(),
             idt_vectoring_error: 0,
             shadowed: None,
-            stored: BTreeMap::new(),
+            stored: INITIALLY_STORED.into(),
         };
         for segment in Segment::ALL {
             let (rights, limit) = match segment {

@@ -9,6 +9,7 @@
 use core::sync::atomic::Ordering::SeqCst;
 
 use tdcall::{
+    exit_reason::ExitReason,
     interruption_info::InterruptionInfo,
     md::l2_vmcs::Field,
     status::{OperandId, Status},
@@ -33,6 +34,8 @@ pub(crate) const PRIMARY_WRITABLE: u32 = 0x48d9_9204;
 pub(crate) const SECONDARY_WRITABLE: u32 = 0x0051_3e0c;
 /// Bits of CR4 that L1 may write.
 pub(crate) const CR4_WRITABLE: u64 = 0x03ff_1fbf;
+/// Those of features that no TD here has: key locker, CET, PKS, user interrupts.
+const CR4_NOT_CONFIGURED: u64 = 1 << 19 | 1 << 23 | 1 << 24 | 1 << 25;
 const CR0_WRITABLE: u64 = 0x8005_001f;
 
 /// Bits of `field` that L1 may write; `None` if the field does not exist for it.
@@ -53,6 +56,7 @@ fn writable(field: Field) -> Option<u64> {
             0x0002 | 0x2000 | 0x2002 | 0x2016 | 0x2018 | 0x202a | 0x202e | 0x2036 | 0x4000 | 0x400c
             | 0x4024 | 0x4826,
         ) => 0,
+        field if readable(field) == 0 => 0,
         Field(
             0x0006
             | 0x0800..=0x080e
@@ -79,9 +83,26 @@ fn writable(field: Field) -> Option<u64> {
     })
 }
 
-/// What L1 may read of a field: all of it, or of EPTP all but the address.
+/// What L1 may read of a field: all of it, of EPTP all but the address, of the module's own fields
+/// nothing.
 fn readable(field: Field) -> u64 {
-    if field == Field::EPTP { 0xfff0_0000_0000_0fff } else { u64::MAX }
+    match field {
+        Field::EPTP => 0xfff0_0000_0000_0fff,
+        Field(0x2004 | 0x2010 | 0x2032 | 0x203c) => 0,
+        _ => u64::MAX,
+    }
+}
+
+/// Checks that `field` is in a VMCS of the module's, L1's own among them.
+///
+/// # Errors
+///
+/// `METADATA_FIELD_ID_INCORRECT`.
+pub(crate) fn check_exists(field: Field) -> Result<(), Status> {
+    if field.is_high() || writable(field).is_none() {
+        return Err(Status::METADATA_FIELD_ID_INCORRECT);
+    }
+    Ok(())
 }
 
 const fn is_private_gpa(field: Field) -> bool {
@@ -92,10 +113,11 @@ const fn is_private_gpa(field: Field) -> bool {
 ///
 /// # Errors
 ///
-/// `METADATA_FIELD_ID_INCORRECT`.
+/// `METADATA_FIELD_ID_INCORRECT`, `METADATA_FIELD_NOT_READABLE`.
 pub(crate) fn read(vcpu: &Vcpu, vm: usize, field: Field) -> Result<u64, Status> {
-    if field.is_high() || writable(field).is_none() {
-        return Err(Status::METADATA_FIELD_ID_INCORRECT);
+    check_exists(field)?;
+    if readable(field) == 0 {
+        return Err(Status::METADATA_FIELD_NOT_READABLE);
     }
     if field == Field::VIRTUAL_APIC_ADDRESS {
         return Ok(vcpu.l2[vm - 1].apic_gpa.unwrap_or(u64::MAX));
@@ -116,13 +138,14 @@ pub(crate) fn write(
     mask: u64,
 ) -> Result<u64, Status> {
     let invalid = Status::METADATA_FIELD_VALUE_NOT_VALID;
-    let old = read(vcpu, vm, field)?;
+    check_exists(field)?;
     let full = field.size().mask();
     let allowed = writable(field).ok_or(Status::METADATA_FIELD_ID_INCORRECT)? & full;
     let combined = allowed & mask;
     if combined == 0 {
         return Err(Status::METADATA_FIELD_NOT_WRITABLE);
     }
+    let old = read(vcpu, vm, field)?;
     let requested_only = mask & full & !allowed;
     if field != Field::VIRTUAL_APIC_ADDRESS && (value ^ old) & requested_only != 0 {
         return Err(invalid);
@@ -130,6 +153,9 @@ pub(crate) fn write(
     let base = if field == Field::VIRTUAL_APIC_ADDRESS && old == u64::MAX { 0 } else { old };
     let new = (base & !combined) | (value & combined);
     if is_private_gpa(field) && new >= SHARED_BIT {
+        return Err(invalid);
+    }
+    if field == Field::CR4 && (new ^ old) & CR4_NOT_CONFIGURED != 0 {
         return Err(invalid);
     }
     if field == Field::VIRTUAL_APIC_ADDRESS {
@@ -253,6 +279,23 @@ fn set(vmcs: &mut Vmcs, field: Field, value: u64) {
         Field::CR4_GUEST_HOST_MASK => vmcs.cr4_mask = value,
         Field::CR0_READ_SHADOW => vmcs.cr0_shadow = value,
         Field::CR4_READ_SHADOW => vmcs.cr4_shadow = value,
+        field => set_exit_information(vmcs, field, value),
+    }
+}
+
+fn set_exit_information(vmcs: &mut Vmcs, field: Field, value: u64) {
+    let low = low_32(value);
+    let exit = &mut vmcs.exit;
+    match field {
+        Field::EXIT_REASON => exit.reason = ExitReason(low),
+        Field::EXIT_QUALIFICATION => exit.qualification = value,
+        Field::GUEST_LINEAR_ADDRESS => exit.gla = value,
+        Field::GUEST_PHYSICAL_ADDRESS => exit.gpa = value,
+        Field::VM_EXIT_INTERRUPTION_INFO => exit.interruption = InterruptionInfo::from_bits(low),
+        Field::VM_EXIT_INTERRUPTION_ERROR_CODE => exit.error_code = low,
+        Field::VM_EXIT_INSTRUCTION_LENGTH => exit.length = u64::from(low),
+        Field::IDT_VECTORING_INFO => vmcs.idt_vectoring = InterruptionInfo::from_bits(low),
+        Field::IDT_VECTORING_ERROR_CODE => vmcs.idt_vectoring_error = low,
         stored => vmcs.store(stored, value),
     }
 }

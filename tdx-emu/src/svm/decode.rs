@@ -148,6 +148,11 @@ fn gpr_index(register: Register) -> usize {
     }
 }
 
+/// Whether an operand is an immediate byte, as the port of IN and OUT may be.
+pub(crate) fn has_immediate(instruction: &Instruction) -> bool {
+    (0..instruction.op_count()).any(|index| instruction.op_kind(index) == OpKind::Immediate8)
+}
+
 /// Whether the instruction is INVD; QEMU 7.2 reports it as WBINVD.
 pub(crate) fn is_invd(instruction: &Instruction) -> bool {
     instruction.code() == Code::Invd

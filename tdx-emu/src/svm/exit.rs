@@ -185,13 +185,14 @@ fn io(vmcb: Vmcb, gprs: &Gprs) -> VmxExit {
     let string = (info >> 2 & 1) << 4;
     let repeat = (info >> 3 & 1) << 5;
     let length = vmcb.exit_info2().wrapping_sub(vmcb.rip());
-    let qualification = size | input | string | repeat | (info & 0xffff_0000);
-    let gla = if string == 0 {
-        None
-    } else {
-        decode::instruction(vmcb).and_then(|i| decode::memory_operand(&i, vmcb, gprs))
-    };
-    let gla = gla.unwrap_or(0);
+    let instruction = decode::instruction(vmcb);
+    let immediate = instruction.is_some_and(|i| decode::has_immediate(&i));
+    let immediate = u64::from(immediate) << 6;
+    let qualification = size | input | string | repeat | immediate | (info & 0xffff_0000);
+    let gla = instruction
+        .filter(|_| string != 0)
+        .and_then(|i| decode::memory_operand(&i, vmcb, gprs))
+        .unwrap_or(0);
     VmxExit { qualification, gla, ..VmxExit::new(ExitReason::IO_INSTRUCTION, length) }
 }
 

@@ -57,6 +57,7 @@ fn when(tsc: u64) -> u64 {
 
 fn refuse(vcpu: &Vcpu, what: &str, registers: &Registers) -> VmcallStatus {
     let (cpu, msr, value) = (vcpu.index, registers.r12, registers.r13);
-    log::warn!("{what} refused: cpu={cpu} msr={msr:#x} value={value:#x}");
+    let rip = vcpu.rip();
+    log::warn!("{what} refused: cpu={cpu} msr={msr:#x} value={value:#x} rip={rip:#x}");
     VmcallStatus::INVALID_OPERAND
 }

@@ -16,7 +16,7 @@ use crate::{
         operand::{Page, page_needed},
         sept::{Entry, Found, Sept, State},
         stop::Stop,
-        td_exit::extended,
+        td_exit::{TdExit, extended},
         vcpu::Vcpu,
     },
     svm::vmrun::{RCX, RDX},
@@ -27,6 +27,32 @@ use crate::{
 struct Change {
     alias: Found,
     result: GpaAttributes,
+}
+
+/// Why nothing was changed.
+enum Refusal {
+    /// The result would be illegal; what the VM has now.
+    Illegal(PerVm),
+    /// Anything else.
+    Stop(Stop),
+}
+
+impl From<Stop> for Refusal {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Self::Stop(status.into())
+    }
+}
+
+impl From<TdExit> for Refusal {
+    fn from(exit: TdExit) -> Self {
+        Self::Stop(exit.into())
+    }
 }
 
 /// Changes the attributes of the page at RCX as RDX and R8 say.
@@ -41,16 +67,21 @@ pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Status, Stop> {
             vcpu.gprs.0[RDX] = words.0;
             Ok(Status::SUCCESS)
         }
-        Err(stop @ Stop::Status(_)) => {
+        Err(Refusal::Illegal(current)) => {
+            vcpu.gprs.0[RCX] = 0;
+            vcpu.gprs.0[RDX] = current.0;
+            Err(Status::PAGE_ATTR_INVALID.into())
+        }
+        Err(Refusal::Stop(stop @ Stop::Status(_))) => {
             vcpu.gprs.0[RCX] = 0;
             vcpu.gprs.0[RDX] = 0;
             Err(stop)
         }
-        Err(stop) => Err(stop),
+        Err(Refusal::Stop(stop)) => Err(stop),
     }
 }
 
-fn change(vcpu: &Vcpu, operand: u64, new: PerVm, flags: PerVm) -> Result<(u64, PerVm), Stop> {
+fn change(vcpu: &Vcpu, operand: u64, new: PerVm, flags: PerVm) -> Result<(u64, PerVm), Refusal> {
     check_words(vcpu, new, flags)?;
     let page = Page::parse(operand, 2)?;
     let config = vcpu.td.config()?;
@@ -104,7 +135,7 @@ fn plan(
     vm: u8,
     word: GpaAttributes,
     flags: u16,
-) -> Result<Change, Stop> {
+) -> Result<Change, Refusal> {
     let mask = GpaAttributes::from_bits_retain(flags & 0x7fff) | GpaAttributes::VALID;
     let masked = word & mask;
     let alias = sept.find(page.gpa, page.level);
@@ -112,7 +143,8 @@ fn plan(
     let current = if exists { alias.entry.attributes() } else { GpaAttributes::VALID };
     let result = (current & !mask) | masked;
     if !result.is_legal() {
-        return Err(Status::PAGE_ATTR_INVALID.into());
+        let current = if exists { current } else { GpaAttributes::empty() };
+        return Err(Refusal::Illegal(PerVm::default().with_attributes(vm, current)));
     }
     if alias.level != page.level && result.is_present() {
         let by_exit = vcpu.td.vm_ctls[usize::from(vm)].load(SeqCst) & 1 != 0;

@@ -26,6 +26,7 @@ const DIVIDE: u32 = 0x83e;
 const MASKED: u32 = 1 << 16;
 const TIMER_MODE: u32 = 0b11 << 17;
 const MODE_ONE_SHOT: u32 = 0;
+const MODE_PERIODIC: u32 = 0b01 << 17;
 const MODE_TSC_DEADLINE: u32 = 0b10 << 17;
 
 /// What a write asks the host to do.
@@ -83,10 +84,14 @@ impl Apic {
         (self.lvt[0] & MASKED == 0).then_some(vector)
     }
 
-    /// The timer ended.
-    pub(crate) fn timer_ended(&mut self) {
+    /// The timer ended. Returns after how many nanoseconds it ends again, if it is periodic.
+    pub(crate) fn timer_ended(&mut self) -> Option<u64> {
         self.deadline = 0;
+        if self.lvt[0] & TIMER_MODE == MODE_PERIODIC && self.initial_count != 0 {
+            return Some(u64::from(self.initial_count) * self.divisor());
+        }
         self.initial_count = 0;
+        None
     }
 
     /// Reads a register; `remaining` are the nanoseconds that the timer has left. `None`: the host
@@ -131,8 +136,8 @@ impl Apic {
             LVT_TIMER => return self.set_timer_mode(value),
             LVT_THERMAL..=LVT_ERROR => self.lvt[usize::try_from(msr - LVT_TIMER).ok()?] = value,
             INITIAL_COUNT => {
-                let one_shot = self.lvt[0] & TIMER_MODE == MODE_ONE_SHOT;
-                self.initial_count = if one_shot { value } else { 0 };
+                let counts = self.lvt[0] & TIMER_MODE != MODE_TSC_DEADLINE;
+                self.initial_count = if counts { value } else { 0 };
                 return Some(Effect::CountDown(u64::from(self.initial_count) * self.divisor()));
             }
             DIVIDE => self.divide = value & 0b1011,
@@ -141,16 +146,17 @@ impl Apic {
         Some(Effect::None)
     }
 
-    /// Changing the mode stops the timer. There is no periodic mode.
+    /// Changing the mode stops the timer.
     fn set_timer_mode(&mut self, value: u32) -> Option<Effect> {
         let mode = value & TIMER_MODE;
-        if ![MODE_ONE_SHOT, MODE_TSC_DEADLINE].contains(&mode) {
+        if ![MODE_ONE_SHOT, MODE_PERIODIC, MODE_TSC_DEADLINE].contains(&mode) {
             return None;
         }
         let changed = mode != self.lvt[0] & TIMER_MODE;
         self.lvt[0] = value;
         if changed {
-            self.timer_ended();
+            self.deadline = 0;
+            self.initial_count = 0;
         }
         Some(if changed { Effect::CountDown(0) } else { Effect::None })
     }
@@ -225,6 +231,19 @@ mod tests {
     }
 
     #[test]
+    fn a_periodic_timer_ends_again_and_a_one_shot_timer_does_not() {
+        const PERIODIC: u64 = 1 << 17 | 0x40;
+        let mut apic = Apic::new(0, 1);
+        assert_eq!(apic.write(LVT_TIMER, PERIODIC), Some(Effect::CountDown(0)));
+        // Divided by 2.
+        assert_eq!(apic.write(INITIAL_COUNT, 500), Some(Effect::CountDown(1000)));
+        assert_eq!(apic.timer_ended(), Some(1000));
+        assert_eq!(apic.timer_ended(), Some(1000));
+        assert_eq!(apic.write(LVT_TIMER, 0x40), Some(Effect::CountDown(0)));
+        assert_eq!(apic.timer_ended(), None);
+    }
+
+    #[test]
     fn init_startup_smi_and_nmi_are_refused() {
         let mut apic = Apic::new(0, 2);
         for delivery_mode in [2, 4, 5, 6] {
@@ -243,7 +262,7 @@ mod tests {
         assert_eq!(apic.read(TSC_DEADLINE, 0), Some(5));
         apic.timer_ended();
         assert_eq!(apic.read(TSC_DEADLINE, 0), Some(0));
-        assert_eq!(apic.write(LVT_TIMER, 0b01 << 17 | 0xe0), None);
+        assert_eq!(apic.write(LVT_TIMER, 0b11 << 17 | 0xe0), None);
     }
 
     #[test]

@@ -193,9 +193,12 @@ fn timer(vector: u8) {
     let ended = vcpu.timer.ended();
     if ended.apic {
         let mut apic = vcpu.apic.lock();
-        apic.timer_ended();
+        let again = apic.timer_ended();
         if let Some(vector) = apic.timer_vector() {
             vcpu.post(vector);
+        }
+        if let Some(ns) = again {
+            vcpu.timer.set_apic(Some(clock::now_ns() + ns));
         }
     }
     // Else it was the deadline of an L2 VM, which is the module's business.

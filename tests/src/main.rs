@@ -15,8 +15,14 @@ mod figures;
 /// What holds for every interrupt that was relayed.
 mod account;
 
+/// Books that do not balance must not pass.
+mod controls;
+
 /// The emulator by itself.
 mod own_machine;
+
+/// The TDX module, from inside a TD.
+mod td_probe;
 
 /// Each device's interrupts, on one CPU and on two.
 mod relay;
@@ -53,7 +59,9 @@ fn main() -> ExitCode {
 
 fn scenarios() -> Vec<Trial> {
     [
+        controls::scenarios(),
         own_machine::scenarios(),
+        td_probe::scenarios(),
         relay::scenarios(),
         crowd::scenarios(),
         mapping::scenarios(),

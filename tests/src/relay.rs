@@ -11,7 +11,8 @@ pub(crate) fn scenarios() -> Vec<Trial> {
     let mut trials = Vec::new();
     for cpus in [1, 2] {
         let mut add = |name: &str, guest: &'static str, handled: u64| {
-            let name = format!("relay::{name}_on_{cpus}_cpu");
+            let cpus_named = if cpus == 1 { "1_cpu".to_owned() } else { format!("{cpus}_cpus") };
+            let name = format!("relay::{name}_on_{cpus_named}");
             trials.push(scenario(name, move || exactly(cpus, guest, handled)));
         };
         add("the_demo_relays_each_device", "scenario=demo", 20 + 3 + 8 * (20 + 20));
@@ -26,6 +27,9 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         let name = format!("relay::a_guest_that_never_halts_is_interrupted_on_{cpus}_cpu");
         trials.push(scenario(name, move || running(cpus)));
     }
+    trials.push(scenario("relay::doorbell_msix_is_relayed_on_4_cpus", || {
+        exactly(4, "scenario=paced vectors=8 count=50", 400)
+    }));
     trials
 }
 

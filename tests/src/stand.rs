@@ -33,6 +33,7 @@ pub(crate) struct Stand {
     paravisor: String,
     guest: String,
     spoil: fn(&mut Vec<u8>),
+    probe: bool,
 }
 
 /// Leaves the function with a message unless a condition holds.
@@ -75,6 +76,7 @@ impl Stand {
             paravisor: format!("log=info cpus={cpus}"),
             guest: format!("{guest} cpus={cpus}"),
             spoil: |_| {},
+            probe: false,
         }
     }
 
@@ -102,6 +104,12 @@ impl Stand {
         self
     }
 
+    /// Starts the probe in the paravisor's place; there is no guest.
+    pub(crate) fn probe(mut self) -> Self {
+        self.probe = true;
+        self
+    }
+
     /// Runs it and hands what it left behind to `judge`.
     pub(crate) fn run(&self, judge: impl FnOnce(&Outcome) -> Verdict) -> Verdict {
         let outcome = self.outcome()?;
@@ -112,7 +120,11 @@ impl Stand {
     pub(crate) fn outcome(&self) -> Result<Outcome, String> {
         let shared = shared()?;
         let run = || -> xtask::Result<Outcome> {
-            let mut image = Image::assemble(&shared.builds, &self.paravisor, &self.guest)?;
+            let mut image = if self.probe {
+                Image::of_probe(&shared.builds)?
+            } else {
+                Image::assemble(&shared.builds, &self.paravisor, &self.guest)?
+            };
             (self.spoil)(&mut image.bytes);
             self.machine.run(&shared.qemu, &shared.builds, &image)
         };

@@ -74,7 +74,8 @@ impl Image {
     ///
     /// If the file is not what it should be.
     pub fn of_probe(builds: &Builds) -> Result<Self> {
-        let window = window(&read(&builds.probe)?).context(|| builds.probe.display().to_string())?;
+        let window =
+            window(&read(&builds.probe)?).context(|| builds.probe.display().to_string())?;
         Ok(Self { bytes: lay_out(&window, &[], &[])?, relay_table: None })
     }
 }

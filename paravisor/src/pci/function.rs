@@ -167,6 +167,8 @@ impl<M> Function<M> {
             Change::Program(message, old) => {
                 msi.program(machine, self.bdf, message);
                 if let Some(old) = old {
+                    let offset = msi.view.control_register();
+                    flush(machine, Register { bdf: self.bdf, offset, size: 2 });
                     machine.unmap(old);
                 }
             }
@@ -195,9 +197,16 @@ impl<M> Function<M> {
         let register = Register { bdf, offset: msix.view.control_register(), size: 2 };
         machine.config_write(register, control.into());
         if let (false, Some(table)) = (enabled, &mut msix.table) {
+            flush(machine, register);
             table.release_all(machine, source);
         }
     }
+}
+
+/// Waits until all messages that a function sent before it was told otherwise have arrived: an answer
+/// does not overtake them.
+fn flush(machine: &mut impl Machine, register: Register) {
+    machine.config_read(register);
 }
 
 impl<M> MsiFunction<M> {
@@ -230,6 +239,7 @@ impl<M> MsiFunction<M> {
         let register = Register { bdf, offset: self.view.control_register(), size: 2 };
         machine.config_write(register, self.view.device_control(Power::Off).into());
         self.sent = None;
+        flush(machine, register);
         if let Some(mapping) = self.route.take(machine, Source { bdf, entry: 0 }) {
             machine.unmap(mapping);
         }

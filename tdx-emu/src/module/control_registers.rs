@@ -194,13 +194,19 @@ fn write_gpr(vmcb: Vmcb, vcpu: &mut Vcpu, gpr: usize, value: u64) {
     }
 }
 
-/// Compares with what L1 owns first, then the module's own rules. `compared` limits the first to
-/// the bits that the instruction can write.
+/// Compares with what L1 owns first, then with what the module owns. A write that leaves both as the
+/// guest sees them would not exit on hardware: it changes the guest's own bits and nothing else.
+/// `compared` limits the comparison to the bits that the instruction can write.
 fn l2_cr0(vcpu: &mut Vcpu, value: u64, compared: u64) -> Route {
+    const MODULES: u64 = CR0_NE | CR0_NW | CR0_CD;
     let vmcs = &vcpu.vm().vmcs;
     if (value ^ vmcs.cr0_shadow) & vmcs.cr0_mask & compared != 0 {
         return Route::L1;
     }
+    let seen = (CR0_NE & !vmcs.cr0_mask) | (vmcs.cr0_shadow & vmcs.cr0_mask);
+    let owned = MODULES | vmcs.cr0_mask;
+    let exits = (value ^ seen) & owned & compared != 0;
+    let value = if exits { value } else { (value & !owned) | (vmcs.cr0 & owned) };
     match write_cr0(vcpu, value, 0) {
         Ok(()) => Route::Advance,
         Err(Refusal::Tdx) => Route::L1,

@@ -73,6 +73,7 @@ fn dispatch(vcpu: &mut Vcpu, decoded: Exit) -> Result<(), TdExit> {
             Err(TdExit { interruption, ..TdExit::asynchronous(ExitReason::EXCEPTION_OR_NMI) })
         }
         Exit::InterruptWindow => {
+            vcpu.vm_mut().vmcs.end_shadow();
             interrupt_window(vcpu);
             Ok(())
         }

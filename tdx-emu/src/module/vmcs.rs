@@ -237,6 +237,13 @@ impl Vmcs {
         }
     }
 
+    /// Ends the interrupt shadow: an interrupt window has opened. On QEMU 7.2 it opens before the
+    /// instruction in the shadow; to insist on the shadow then would keep the guest there for ever.
+    pub(crate) fn end_shadow(&mut self) {
+        self.shadowed = None;
+        self.vmcb.set_int_state(0);
+    }
+
     /// Writes CR0, and what long mode makes of it.
     pub(crate) fn set_cr0(&mut self, value: u64) {
         self.cr0 = value;

@@ -68,7 +68,7 @@ pub(super) struct Options {
     /// Write the events as a trace for Chrome or Perfetto; implies --icount
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Let instructions drive all clocks, so that every run is the same
+    /// Let instructions drive all clocks: runs are the same but for bells from outside
     #[arg(long)]
     icount: bool,
     /// The guest's command line

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The TDX module, from inside a TD: an image of its own calls it leaf by leaf.
+
+use libtest_mimic::Trial;
+use xtask::machine::Exit;
+
+use crate::stand::{Stand, Verdict, check, ended, scenario};
+
+/// Fewer checks than this means that some were not made.
+const LEAST: u32 = 600;
+
+/// The scenarios of this theme.
+pub(crate) fn scenarios() -> Vec<Trial> {
+    vec![scenario("td_probe::the_module_does_what_its_documents_say", probe)]
+}
+
+fn probe() -> Verdict {
+    let stand = Stand::new(1, "").probe();
+    stand.run(|outcome| {
+        let failures: Vec<_> =
+            outcome.console.iter().filter(|line| line.starts_with("L1 | FAIL")).collect();
+        check!(failures.is_empty(), "{failures:#?}");
+        ended(outcome, &Exit::SUCCESS)?;
+        let sum = outcome.console.iter().find_map(|line| line.strip_prefix("L1 | probe: "));
+        let passed = sum
+            .and_then(|sum| sum.strip_suffix(" passed, 0 failed"))
+            .and_then(|passed| passed.parse::<u32>().ok());
+        check!(passed.is_some_and(|passed| passed >= LEAST), "the probe's sum is {sum:?}");
+        Ok(())
+    })
+}

@@ -25,6 +25,9 @@ mod vcpu;
 /// The loop around L2.
 mod run;
 
+/// What the relay asks of this CPU.
+mod requests;
+
 /// HLT.
 mod halt;
 

@@ -24,9 +24,8 @@ use tdcall::{
     tdvmcall::{self, IoSize, MmioSize},
 };
 
-use super::{vcpu::Vcpu, vm::vm};
+use super::{requests::serve, vcpu::Vcpu, vm::vm};
 use crate::{
-    apic,
     cpus::{self, MAX_VCPUS},
     interrupt::{
         counters::{HOST_REFUSALS, REFUSED},
@@ -82,7 +81,8 @@ fn wait(vcpu: &Vcpu, ticket: Ticket<'static>) {
     let since = cpu::tsc();
     let mut next_kick = since;
     loop {
-        ::cpu::InterruptsOff::with(|_| vcpu.block.service(apic::reserved_irr));
+        // What has to be let through first comes as soon as interrupts are on again.
+        ::cpu::InterruptsOff::with(|_| serve(vcpu.block));
         if ticket.poll().is_ready() {
             return;
         }

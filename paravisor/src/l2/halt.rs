@@ -11,10 +11,10 @@
 
 use proxy_irq::RelayBlock;
 use tdcall::{Instruction, tdvmcall};
-use x86_64::instructions::interrupts;
 
 use super::{
     fields::Refused,
+    requests::{Served, serve},
     run,
     signals::{self, Signal},
     vcpu::Vcpu,
@@ -51,7 +51,10 @@ pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
             vcpu.take_timer()?;
             continue;
         }
-        vcpu.block.service(apic::reserved_irr);
+        if serve(vcpu.block) == Served::NotYet {
+            run::window();
+            continue;
+        }
         run::drain(vcpu);
         let awake = vcpu.state().rflags & RFLAGS_IF != 0 && vcpu.page.deliverable().is_some();
         if awake {
@@ -68,8 +71,10 @@ pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
 /// One turn of a CPU that runs no L2: does what others asked for, then halts until an interrupt.
 /// Context: IF=0.
 pub(super) fn turn(block: &RelayBlock) {
-    block.service(apic::reserved_irr);
-    turn_after_drain(block);
+    match serve(block) {
+        Served::All => turn_after_drain(block),
+        Served::NotYet => run::window(),
+    }
 }
 
 /// Halts until an interrupt, unless work is left. Context: IF=0 before and after.
@@ -78,9 +83,7 @@ fn turn_after_drain(block: &RelayBlock) {
         HOST_REFUSALS.add();
     }
     // A refused halt, or work that is left: an interrupt may be what brings it.
-    interrupts::enable();
-    x86_64::instructions::nop();
-    interrupts::disable();
+    run::window();
     block.resume();
 }
 

@@ -19,11 +19,12 @@ use super::{
     exit::{self, Next},
     fields::Refused,
     halt::{self, Halt},
+    requests::{Served, serve},
     signals::{self, Signal},
     vcpu::Vcpu,
     vm::vm,
 };
-use crate::{apic, epitaph::give_up, interrupt::counters::DROPPED_EVENTS};
+use crate::{epitaph::give_up, interrupt::counters::DROPPED_EVENTS};
 
 /// Runs this CPU's part of L2 for ever.
 pub(crate) fn run(index: usize) -> ! {
@@ -51,7 +52,9 @@ pub(crate) fn run(index: usize) -> ! {
 fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
     window();
     take_signals(vcpu)?;
-    vcpu.block.service(apic::reserved_irr);
+    if serve(vcpu.block) == Served::NotYet {
+        return Ok(());
+    }
     drain(vcpu);
     vcpu.write_event()?;
     if vcpu.block.try_enter_l2().is_err() {
@@ -81,7 +84,7 @@ fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
 }
 
 /// Lets L1's pending interrupts through.
-fn window() {
+pub(super) fn window() {
     interrupts::enable();
     // STI holds interrupts off for one instruction more.
     x86_64::instructions::nop();

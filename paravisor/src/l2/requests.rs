@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the relay's control plane asks of this CPU: to let a slot go.
+//!
+//! An interrupt on the slot's reserved vector that has already reached this CPU is let through first. It
+//! was sent before the device was told otherwise, and a device sends an edge once: taken after the slot
+//! is gone, it would be counted as spurious and lost to L2.
+
+use proxy_irq::{RelayBlock, Work};
+
+use crate::apic;
+
+/// Whether the requests were executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Served {
+    /// There are none left.
+    All,
+    /// Interrupts must be let through first; then this is to be called again.
+    NotYet,
+}
+
+/// Executes what was asked of this CPU. Context: main context, IF=0.
+pub(super) fn serve(block: &RelayBlock) -> Served {
+    if !block.work().contains(Work::MAILBOX) {
+        return Served::All;
+    }
+    if apic::reserved_irr() != 0 {
+        return Served::NotYet;
+    }
+    block.service(apic::reserved_irr);
+    Served::All
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exceptions that are expected, and interrupts.
 //!
-//! [`attempt!`] runs an instruction and tells which exception it raised: the handler notes it and
+//! `attempt!` runs an instruction and tells which exception it raised: the handler notes it and
 //! goes on behind the instruction. An exception anywhere else ends the run.
 //!
 //! # Orderings

@@ -6,6 +6,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use paravisor::msr::unknown::Unknown;
 use tdcall::ExitReason;
 
 /// One figure. Assembly counts one too, hence the layout.
@@ -60,8 +61,6 @@ counters! {
     UNKNOWN_EXITS,
     /// L2's accesses to addresses that nothing is behind.
     OPEN_BUS,
-    /// L2's accesses to MSRs that L1 does not know.
-    UNKNOWN_MSRS,
     /// Interrupts of L2's devices that were refused a way.
     REFUSED,
     /// Requests that the host did not serve.
@@ -69,6 +68,9 @@ counters! {
     /// Events for L2 that no processor would take.
     DROPPED_EVENTS,
 }
+
+/// L2's accesses to MSRs that L1 does not know.
+pub(crate) static UNKNOWN_MSRS: Unknown = Unknown::new();
 
 /// Reasons have numbers below this; those above share the last place.
 const REASONS: usize = 80;

@@ -104,12 +104,15 @@ fn say_figures() {
         ("nmis", &counters::NMIS),
         ("unknown_exits", &counters::UNKNOWN_EXITS),
         ("open_bus", &counters::OPEN_BUS),
-        ("unknown_msrs", &counters::UNKNOWN_MSRS),
         ("refused", &counters::REFUSED),
         ("host_refusals", &counters::HOST_REFUSALS),
         ("dropped_events", &counters::DROPPED_EVENTS),
     ];
     for (name, counter) in counted.iter().filter(|(_, counter)| counter.get() != 0) {
         info!("count: {name}={}", counter.get());
+    }
+    let unknown_msrs = counters::UNKNOWN_MSRS.accesses();
+    if unknown_msrs != 0 {
+        info!("count: unknown_msrs={unknown_msrs}");
     }
 }

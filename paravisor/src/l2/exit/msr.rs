@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! RDMSR and WRMSR of registers that are not L2's own.
 
-use log::debug;
+use log::warn;
 use paravisor::{
     local_apic::{Effect, Fault},
     msr::{Register, classify},
@@ -19,6 +19,8 @@ use crate::{
     },
 };
 
+const CR0_PG: u64 = 1 << 31;
+const EFER_LME: u64 = 1 << 8;
 const EFER_NXE: u64 = 1 << 11;
 const EFER_LMA: u64 = 1 << 10;
 /// SCE, LME, LMA, NXE.
@@ -32,10 +34,15 @@ pub(super) fn read(vcpu: &mut Vcpu) -> Result<Next, Refused> {
         Register::Apic(msr) => read_apic(vcpu, msr),
         Register::TscDeadline => Some(vcpu.apic.timer.read_deadline()),
         Register::Efer => Some(fields::read(Field::IA32_EFER)?),
-        Register::Constant(value) => Some(value),
-        Register::Absent => None,
+        Register::Constant(value) | Register::ReadOnly(value) => Some(value),
+        Register::Checked(_) => Some(0),
+        Register::Command(_) => None,
+        Register::Unknown => {
+            tell_unknown(vcpu, msr, "read");
+            Some(0)
+        }
     };
-    let Some(value) = value else { return Ok(absent(vcpu, msr)) };
+    let Some(value) = value else { return Ok(Next::GENERAL_PROTECTION) };
     let state = vcpu.state();
     (state.rax, state.rdx) = (value & 0xffff_ffff, value >> 32);
     Ok(Next::Skip)
@@ -57,15 +64,24 @@ pub(super) fn write(vcpu: &mut Vcpu) -> Result<Next, Refused> {
         }
         Register::Efer => write_efer(value),
         Register::Constant(_) => Ok(Next::Skip),
-        Register::Absent => Ok(absent(vcpu, msr)),
+        Register::Checked(legal) | Register::Command(legal) if value & !legal == 0 => {
+            Ok(Next::Skip)
+        }
+        Register::ReadOnly(_) | Register::Checked(_) | Register::Command(_) => {
+            Ok(Next::GENERAL_PROTECTION)
+        }
+        Register::Unknown => {
+            tell_unknown(vcpu, msr, "written");
+            Ok(Next::Skip)
+        }
     }
 }
 
-fn absent(vcpu: &Vcpu, msr: u32) -> Next {
-    if UNKNOWN_MSRS.add_and_tell() {
-        debug!("unknown MSR: cpu={} msr={msr:#x}", vcpu.index);
+#[cold]
+fn tell_unknown(vcpu: &Vcpu, msr: u32, how: &str) {
+    if UNKNOWN_MSRS.count(msr) {
+        warn!("unknown MSR {how}: cpu={} msr={msr:#x}", vcpu.index);
     }
-    Next::GENERAL_PROTECTION
 }
 
 fn read_apic(vcpu: &Vcpu, msr: u32) -> Option<u64> {
@@ -111,7 +127,12 @@ fn write_efer(value: u64) -> Result<Next, Refused> {
     if value & !EFER_KNOWN != 0 {
         return Ok(Next::GENERAL_PROTECTION);
     }
-    let active = fields::read(Field::IA32_EFER)? & EFER_LMA;
+    let old = fields::read(Field::IA32_EFER)?;
+    let paging = fields::read(Field::CR0)? & CR0_PG != 0;
+    if paging && (value ^ old) & EFER_LME != 0 {
+        return Ok(Next::GENERAL_PROTECTION);
+    }
+    let active = old & EFER_LMA;
     let value = value & !(EFER_LMA | EFER_NXE) | active;
     fields::write_masked(Field::IA32_EFER, value, EFER_WRITABLE)?;
     Ok(Next::Skip)

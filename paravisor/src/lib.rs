@@ -22,6 +22,12 @@ pub mod memory_map;
 /// The L2 payload.
 pub mod pvh;
 
+/// A payload that is a Linux kernel.
+pub mod linux;
+
+/// L2's machine, as it is told.
+pub mod acpi;
+
 /// What a PVH payload finds at its start.
 pub mod start_info;
 

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ACPI tables that tell L2 what its machine is made of.
+//!
+//! Hardware-reduced: no SCI, no power-management timer, no PIC. Everything lies in one block, with the
+//! root pointer first; the addresses within are L2's own.
+//!
+//! Spec: ACPI "Root System Description Pointer", "Extended System Description Table", "Fixed ACPI
+//! Description Table", "Multiple APIC Description Table".
+
+/// Processors and interrupt controllers.
+mod madt;
+
+/// Ports for power and reset.
+mod fadt;
+
+/// Devices and the sleep state.
+mod dsdt;
+
+use alloc::vec::Vec;
+
+use acpi_tables::{Aml, rsdp::Rsdp, xsdt::XSDT};
+
+/// The most bytes the tables may take.
+pub const ROOM: usize = 0x8000;
+
+/// Port of the sleep control register: 0x34 is power off.
+pub const SLEEP_CONTROL: u16 = 0x600;
+/// Port of the sleep status register.
+pub const SLEEP_STATUS: u16 = 0x601;
+/// Port of the reset register.
+pub const RESET: u16 = 0x602;
+/// What the reset register takes.
+pub const RESET_VALUE: u8 = 1;
+/// The sleep type of "soft off".
+pub const SOFT_OFF: u8 = 5;
+
+/// Where the interrupt controller for devices is.
+pub const IO_APIC: u32 = 0xfec0_0000;
+
+const OEM: [u8; 6] = *b"LYCHGT";
+const OEM_TABLE: [u8; 8] = *b"LYCHGATE";
+const OEM_REVISION: u32 = 1;
+const ALIGNMENT: usize = 64;
+
+/// Makes the tables for a machine of `cpus` processors, to be put at `gpa`; the root pointer comes
+/// first. With a `mailbox`, L2 starts its other processors through that page.
+#[must_use]
+pub fn build(gpa: u64, cpus: u32, mailbox: Option<u64>) -> Vec<u8> {
+    let mut block = Block { gpa, bytes: alloc::vec![0; ALIGNMENT] };
+    let dsdt = block.add(&dsdt::table());
+    let fadt = block.add(&fadt::table(dsdt));
+    let madt = block.add(&madt::table(cpus, mailbox));
+    let mut xsdt = XSDT::new(OEM, OEM_TABLE, OEM_REVISION);
+    xsdt.add_entry(fadt);
+    xsdt.add_entry(madt);
+    let xsdt = block.add(&xsdt);
+    let mut root = Vec::new();
+    Rsdp::new(OEM, xsdt).to_aml_bytes(&mut root);
+    let mut bytes = block.bytes;
+    bytes.splice(..root.len(), root);
+    bytes
+}
+
+/// Tables one behind the other.
+struct Block {
+    gpa: u64,
+    bytes: Vec<u8>,
+}
+
+impl Block {
+    /// Adds a table and returns its address.
+    fn add(&mut self, table: &dyn Aml) -> u64 {
+        let at = self.bytes.len().next_multiple_of(ALIGNMENT);
+        self.bytes.resize(at, 0);
+        table.to_aml_bytes(&mut self.bytes);
+        self.gpa + crate::width::wide(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROOM, build};
+
+    #[test]
+    fn the_root_pointer_comes_first_and_the_tables_fit() {
+        let bytes = build(0x700_0000, 16, Some(0x700_8000));
+        assert!(bytes.starts_with(b"RSD PTR "));
+        assert!(bytes.len() < ROOM, "{:#x}", bytes.len());
+    }
+
+    #[test]
+    fn every_checksum_is_zero() {
+        let base = 0x700_0000;
+        let bytes = build(base, 4, None);
+        let sum = |part: &[u8]| part.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte));
+        assert_eq!((sum(&bytes[..20]), sum(&bytes[..36])), (0, 0));
+        let number = |at: usize| u64::from_le_bytes(*bytes[at..].first_chunk().unwrap());
+        let table = |gpa: u64| {
+            let at = usize::try_from(gpa - base).unwrap();
+            let length = usize::try_from(number(at + 4) & 0xffff_ffff).unwrap();
+            (at, &bytes[at..at + length])
+        };
+        let (at, xsdt) = table(number(24));
+        let (fadt_at, fadt) = table(number(at + 36));
+        let (_, madt) = table(number(at + 44));
+        let (_, dsdt) = table(number(fadt_at + 140));
+        for (name, table) in [(b"XSDT", xsdt), (b"FACP", fadt), (b"APIC", madt), (b"DSDT", dsdt)] {
+            assert_eq!(&table[..4], name);
+            assert_eq!(sum(table), 0, "{name:?}");
+        }
+        assert_eq!(fadt.len(), 276, "revision 6");
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Devices that L2 cannot find by itself, and the sleep state for power off.
+//!
+//! Spec: ACPI "Device Identification", "Resource Data Types for ACPI", "\_Sx System States"; PCI
+//! Firmware "Hot-Plug and Resource Assignment".
+
+use acpi_tables::{
+    Aml,
+    aml::{
+        AddressSpace, AddressSpaceCacheable, Device, EISAName, IO, Interrupt, Name, Package, Path,
+        ResourceTemplate, Scope,
+    },
+    sdt::Sdt,
+};
+use alloc::{vec, vec::Vec};
+
+use super::{OEM, OEM_REVISION, OEM_TABLE, SOFT_OFF};
+
+const COM1: u16 = 0x3f8;
+const COM1_GSI: u32 = 4;
+/// Address and data of configuration space.
+const PCI_PORTS: u16 = 0xcf8;
+/// Where devices have their memory.
+const PCI_MEMORY: (u32, u32) = (0xc000_0000, 0xfebf_ffff);
+const REVISION: u8 = 2;
+const HEADER: u32 = 36;
+
+/// Makes the table.
+pub(super) fn table() -> Sdt {
+    let mut sdt = Sdt::new(*b"DSDT", HEADER, REVISION, OEM, OEM_TABLE, OEM_REVISION);
+    add_serial_port(&mut sdt);
+    add_pci_root(&mut sdt);
+    append(
+        &mut sdt,
+        &Name::new(Path::new("_S5_"), &Package::new(vec![&SOFT_OFF, &0_u8, &0_u8, &0_u8])),
+    );
+    sdt
+}
+
+fn add_serial_port(sdt: &mut Sdt) {
+    let ports = IO::new(COM1, COM1, 1, 8);
+    let interrupt = Interrupt::new(true, true, false, false, COM1_GSI);
+    let resources = ResourceTemplate::new(vec![&ports, &interrupt]);
+    add_device(
+        sdt,
+        "COM1",
+        vec![
+            &Name::new(Path::new("_HID"), &EISAName::new("PNP0501")),
+            &Name::new(Path::new("_UID"), &1_u8),
+            &Name::new(Path::new("_STA"), &0xf_u8),
+            &Name::new(Path::new("_CRS"), &resources),
+        ],
+    );
+}
+
+fn add_pci_root(sdt: &mut Sdt) {
+    let (cacheable, (first, last)) = (AddressSpaceCacheable::NotCacheable, PCI_MEMORY);
+    let bus = AddressSpace::new_bus_number(0_u16, 0);
+    let ports = IO::new(PCI_PORTS, PCI_PORTS, 1, 8);
+    let memory = AddressSpace::new_memory(cacheable, true, first, last, None);
+    let resources = ResourceTemplate::new(vec![&bus, &ports, &memory]);
+    add_device(
+        sdt,
+        "PCI0",
+        vec![
+            &Name::new(Path::new("_HID"), &EISAName::new("PNP0A03")),
+            &Name::new(Path::new("_UID"), &0_u8),
+            &Name::new(Path::new("_SEG"), &0_u8),
+            &Name::new(Path::new("_BBN"), &0_u8),
+            &Name::new(Path::new("_CRS"), &resources),
+        ],
+    );
+}
+
+fn add_device(sdt: &mut Sdt, name: &str, objects: Vec<&dyn Aml>) {
+    let device = Device::new(Path::new(name), objects);
+    append(sdt, &Scope::new(Path::new("_SB_"), vec![&device]));
+}
+
+fn append(sdt: &mut Sdt, object: &dyn Aml) {
+    let mut bytes = vec![];
+    object.to_aml_bytes(&mut bytes);
+    sdt.append_slice(&bytes);
+}

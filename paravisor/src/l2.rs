@@ -40,6 +40,12 @@ mod exit;
 /// L2's devices, between the host's and the relay.
 mod devices;
 
+/// L2's serial port.
+mod serial;
+
+/// L2's IO-APIC.
+mod io_apic;
+
 /// The end of L2, and of the run.
 mod end;
 

@@ -43,6 +43,15 @@ pub mod mmio;
 /// What L2's exits mean.
 pub mod exit;
 
+/// L2's ports, and how it ends its run by them.
+pub mod platform;
+
+/// L2's serial port.
+pub mod uart;
+
+/// L2's IO-APIC.
+pub mod io_apic;
+
 /// PCI as L2 sees it.
 pub mod pci;
 

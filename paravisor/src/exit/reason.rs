@@ -59,6 +59,8 @@ pub enum Emulation {
     SetExtendedControl,
     /// TDCALL.
     Tdcall,
+    /// EOI of a vector that the IO-APIC has to be told of; the instruction is complete.
+    EndOfInterrupt,
 }
 
 /// Every reason the module can forward, in numeric order.
@@ -101,7 +103,7 @@ pub const TABLE: &[(ExitReason, Response)] = {
         (R::MONITOR, UndefinedOpcode),
         (R::PAUSE, Skip),
         (R::TPR_BELOW_THRESHOLD, Resume),
-        (R::VIRTUALIZED_EOI, Resume),
+        (R::VIRTUALIZED_EOI, Emulate(E::EndOfInterrupt)),
         (R::ACCESS_TO_GDTR_OR_IDTR, UndefinedOpcode),
         (R::ACCESS_TO_LDTR_OR_TR, UndefinedOpcode),
         (R::EPT_VIOLATION, Emulate(E::EptViolation)),

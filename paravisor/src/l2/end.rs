@@ -10,6 +10,7 @@ use core::{
 };
 
 use log::{error, info};
+use paravisor::platform;
 use tdcall::{
     Instruction,
     md::l2_vmcs::Field,
@@ -17,20 +18,21 @@ use tdcall::{
 };
 use x86_64::instructions::interrupts;
 
-use super::{devices, fields, halt, vcpu::Vcpu, vm::vm};
+use super::{devices, fields, halt, io_apic, serial, vcpu::Vcpu, vm::vm};
 use crate::{
     cpus,
     interrupt::counters::{self, Counter},
 };
 
-/// The port by which a run ends.
-pub(super) const PORT: u16 = 0xf4;
+/// The verdict on a run that L2 has ended as it wanted.
+pub(super) const SUCCESS: u32 = 0;
 const FAILURE: u32 = 1;
 
 static ENDED: AtomicBool = AtomicBool::new(false);
 
 /// L2 has ended the run with `verdict`.
 pub(super) fn by_l2(index: usize, verdict: u32) -> ! {
+    serial::flush();
     say_figures();
     finish(index, verdict)
 }
@@ -38,6 +40,7 @@ pub(super) fn by_l2(index: usize, verdict: u32) -> ! {
 /// L2 cannot go on.
 pub(super) fn of_l2(vcpu: &mut Vcpu, why: fmt::Arguments<'_>) -> ! {
     let index = vcpu.index;
+    serial::flush();
     error!("l2 ended: {why}: cpu={index}");
     say_state(vcpu);
     say_figures();
@@ -45,7 +48,8 @@ pub(super) fn of_l2(vcpu: &mut Vcpu, why: fmt::Arguments<'_>) -> ! {
 }
 
 fn finish(index: usize, verdict: u32) -> ! {
-    let refused = tdvmcall::io_write(&Instruction, PORT, IoSize::Byte, verdict).is_err();
+    let port = platform::END_OF_RUN;
+    let refused = tdvmcall::io_write(&Instruction, port, IoSize::Byte, verdict).is_err();
     if refused {
         error!("the host does not end the run");
     }
@@ -108,6 +112,10 @@ fn say_figures() {
         ("host_refusals", &counters::HOST_REFUSALS),
         ("dropped_events", &counters::DROPPED_EVENTS),
     ];
+    let nonsense = io_apic::nonsense();
+    if nonsense != 0 {
+        info!("count: io_apic_nonsense={nonsense}");
+    }
     for (name, counter) in counted.iter().filter(|(_, counter)| counter.get() != 0) {
         info!("count: {name}={}", counter.get());
     }

@@ -36,12 +36,16 @@ mod ipi;
 
 use ::tdcall::L2Exit;
 use log::warn;
-use paravisor::exit::{
-    event::Event,
-    reason::{Emulation, Response, response},
+use paravisor::{
+    exit::{
+        event::Event,
+        reason::{Emulation, Response, response},
+    },
+    width::low8,
 };
+use proxy_irq::L2Vector;
 
-use super::{fields::Refused, vcpu::Vcpu};
+use super::{fields::Refused, io_apic, vcpu::Vcpu};
 use crate::interrupt::counters::{UNKNOWN_EXITS, count_exit};
 
 /// How L2 goes on.
@@ -116,6 +120,7 @@ fn emulate(vcpu: &mut Vcpu, report: &L2Exit, emulation: Emulation) -> Result<Nex
         }
         Emulation::SetExtendedControl => xsetbv::handle(vcpu),
         Emulation::Tdcall => Ok(tdcall::handle(vcpu, report)),
+        Emulation::EndOfInterrupt => Ok(end_of_interrupt(report)),
     }
 }
 
@@ -133,6 +138,14 @@ fn reflect(report: &L2Exit) -> Next {
         Some(event) => Next::Inject(event),
         None => Next::Resume,
     }
+}
+
+/// The processor has ended the interrupt; its source is left.
+fn end_of_interrupt(report: &L2Exit) -> Next {
+    if let Some(vector) = L2Vector::new(low8(report.qualification)) {
+        io_apic::end_of_interrupt(vector);
+    }
+    Next::Resume
 }
 
 fn read_tsc(vcpu: &mut Vcpu, processor: u64) -> Next {

@@ -7,7 +7,8 @@
 //! entry changes nothing: what was queued for L2 stays queued.
 //!
 //! Nothing between an interrupt of the relay and the next entry asks the host or reads or writes a
-//! field. An event whose delivery the exit interrupted is the one exception: it has to be given back.
+//! field, with two exceptions: an event whose delivery the exit interrupted has to be given back, and
+//! a change of the IO-APIC's set of vectors by level has to be taken over.
 
 use log::{debug, warn};
 use paravisor::exit::event::Event;
@@ -56,6 +57,7 @@ fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
         return Ok(());
     }
     drain(vcpu);
+    vcpu.levels.follow(vcpu.page)?;
     vcpu.write_event()?;
     if vcpu.block.try_enter_l2().is_err() {
         return Ok(());

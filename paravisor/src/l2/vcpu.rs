@@ -21,6 +21,7 @@ use tdcall::{
 use super::{
     controls, entry_state,
     fields::{self, Refused, read, write, write_id},
+    io_apic::Levels,
     vm::{VM, vm},
 };
 use crate::cpus;
@@ -35,6 +36,8 @@ pub(super) struct Vcpu {
     pub(super) page: &'static VirtualApicPage,
     /// The rest of its APIC.
     pub(super) apic: LocalApic,
+    /// What it knows of the IO-APIC.
+    pub(super) levels: Levels,
     /// An event that waits for the entry fields.
     pub(super) event: Option<Event>,
     /// What the next entry has to forget.
@@ -62,6 +65,7 @@ impl Vcpu {
             block: cpus::relay_block(index),
             page,
             apic: LocalApic::new(id, vm().timer_ratio),
+            levels: Levels::default(),
             event: None,
             invalidation: Invalidation::NONE,
             spurious: 0,

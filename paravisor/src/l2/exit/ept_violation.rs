@@ -5,6 +5,7 @@
 //! |---------------------------------|----------------------------------------------------------|
 //! | L2's RAM, pending               | the host has replaced a page: L2's content is lost       |
 //! | L2's RAM, without an alias      | the alias is made again                                  |
+//! | private, the IO-APIC            | emulated                                                 |
 //! | shared, an MSI-X table          | emulated                                                 |
 //! | anything else                   | nothing is there: ones, and writes are dropped           |
 //!
@@ -16,13 +17,17 @@
 
 use ::tdcall::{EptViolationQualification, ExtendedExitQualificationKind, L2Exit, PageLevel};
 use log::warn;
-use paravisor::{pci::machine::Location, width::ones};
+use paravisor::{
+    io_apic::BASE,
+    pci::machine::Location,
+    width::{low32, ones},
+};
 
 use super::{Next, Refused, instruction};
 use crate::{
     interrupt::counters::OPEN_BUS,
     l2::{
-        devices,
+        devices, io_apic,
         vcpu::Vcpu,
         vm::{VM, vm},
     },
@@ -51,14 +56,15 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> 
         return Ok(Next::UNDEFINED_OPCODE);
     };
     let at = Location { gpa, size: access.size };
-    let is_device = is_shared && gpa % PAGE + u64::from(access.size) <= PAGE;
     let stored = access.stored(vcpu.state());
     let known = match stored {
-        Some(value) if is_device => devices::memory_write(vcpu, at, value),
-        None if is_device => {
+        _ if gpa % PAGE + u64::from(access.size) > PAGE => None,
+        Some(value) if is_shared => devices::memory_write(vcpu, at, value),
+        Some(value) => platform_write(at, value),
+        None if is_shared => {
             devices::memory_read(vcpu, at).map(|value| access.complete_load(vcpu.state(), value))
         }
-        _ => None,
+        None => platform_read(at).map(|value| access.complete_load(vcpu.state(), value)),
     };
     if known.is_none() {
         open_bus(vcpu, report.gpa);
@@ -67,6 +73,20 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> 
     let skip = L2Exit { instruction_length: access.length.into(), ..*report };
     vcpu.skip(&skip);
     Ok(Next::Resume)
+}
+
+/// Reads a device that L1 is. `None` if there is none.
+fn platform_read(at: Location) -> Option<u64> {
+    io_apic_offset(at).map(|offset| io_apic::read(offset, at.size).into())
+}
+
+/// Writes a device that L1 is. `None` if there is none.
+fn platform_write(at: Location, value: u64) -> Option<()> {
+    io_apic_offset(at).map(|offset| io_apic::write_register(offset, at.size, low32(value)))
+}
+
+fn io_apic_offset(at: Location) -> Option<u64> {
+    at.gpa.checked_sub(BASE).filter(|offset| *offset < PAGE)
 }
 
 fn restore(report: &L2Exit, gpa: u64) -> Next {

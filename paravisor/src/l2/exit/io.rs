@@ -1,42 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! IN, OUT, INS, OUTS.
 //!
-//! | ports        | what                                                       |
-//! |--------------|------------------------------------------------------------|
-//! | 0xf4         | ends the run                                               |
-//! | 0x3f8–0x3ff  | L2's console: the host's second serial port                |
-//! | 0xcf8–0xcff  | configuration space, by the bus model                      |
-//! | all others   | nothing: ones, and writes are dropped                      |
-//!
-//! Nothing else of the host's is offered, whatever the host has. String forms move one unit a time
-//! through L2's memory, a bounded number of them an exit; the instruction is simply executed again
-//! for the rest.
+//! The platform says what is behind a port. Nothing else of the host's is offered, whatever the host
+//! has. String forms move one unit a time through L2's memory, a bounded number of them an exit; the
+//! instruction is simply executed again for the rest.
 
 use paravisor::{
     exit::io::received,
     guest_memory::GuestMemory,
-    pci::bus::Bus,
-    width::{self, low32, ones},
+    platform::{Port, Wish},
+    width::{self, low8, low32, ones},
 };
-use proxy_irq::Mapping;
-use tdcall::{
-    Instruction, IoQualification, L2Exit,
-    tdvmcall::{self, IoSize},
-};
+use tdcall::{IoQualification, L2Exit};
 
 use super::{Next, Refused};
 use crate::{
-    interrupt::counters::{HOST_REFUSALS, OPEN_BUS},
+    interrupt::counters::OPEN_BUS,
     l2::{
-        devices, end,
+        devices, end, serial,
         vcpu::{Vcpu, is_long},
     },
     memory::guest::GuestRam,
 };
 
-const CONSOLE: u16 = 0x3f8;
-const CONSOLE_END: u16 = 0x3ff;
-const HOST_CONSOLE: u16 = 0x2f8;
 /// Units moved an exit.
 const MAX_UNITS: u64 = 512;
 const RFLAGS_DF: u64 = 1 << 10;
@@ -60,45 +46,29 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> 
 
 fn input(vcpu: &Vcpu, port: u16, size: u8) -> u32 {
     let absent = low32(ones(size));
-    match port {
-        CONSOLE..=CONSOLE_END => console_size(size)
-            .and_then(|size| host(tdvmcall::io_read(&Instruction, host_console(port), size)))
-            .unwrap_or(absent),
-        port if Bus::<Mapping>::has_port(port) => devices::port_read(vcpu, port, size),
-        _ => {
+    match Port::of(port, size) {
+        Port::Serial(register) => serial::read(register).into(),
+        Port::Pci => devices::port_read(vcpu, port, size),
+        Port::Power(register) => register.read() & absent,
+        Port::Absent => {
             OPEN_BUS.add();
             absent
         }
     }
 }
 
-fn output(vcpu: &Vcpu, port: u16, size: u8, value: u32) {
-    match port {
-        end::PORT => end::by_l2(vcpu.index, value),
-        CONSOLE..=CONSOLE_END => {
-            if let Some(size) = console_size(size) {
-                host(tdvmcall::io_write(&Instruction, host_console(port), size, value));
-            }
-        }
-        port if Bus::<Mapping>::has_port(port) => devices::port_write(vcpu, port, size, value),
-        _ => _ = OPEN_BUS.add(),
+fn output(vcpu: &mut Vcpu, port: u16, size: u8, value: u32) {
+    match Port::of(port, size) {
+        Port::Serial(register) => serial::write(register, low8(value.into())),
+        Port::Pci => devices::port_write(vcpu, port, size, value),
+        Port::Power(register) => match register.write(value) {
+            Wish::None => {}
+            Wish::End(verdict) => end::by_l2(vcpu.index, verdict),
+            Wish::Off => end::by_l2(vcpu.index, end::SUCCESS),
+            Wish::Reset => end::of_l2(vcpu, format_args!("guest reset")),
+        },
+        Port::Absent => _ = OPEN_BUS.add(),
     }
-}
-
-/// The console has registers of one byte.
-const fn console_size(size: u8) -> Option<IoSize> {
-    if size == 1 { Some(IoSize::Byte) } else { None }
-}
-
-const fn host_console(port: u16) -> u16 {
-    HOST_CONSOLE + (port - CONSOLE)
-}
-
-fn host<T, E>(result: Result<T, E>) -> Option<T> {
-    if result.is_err() {
-        HOST_REFUSALS.add();
-    }
-    result.ok()
 }
 
 /// INS or OUTS; the exit names the linear address of the first unit.
@@ -129,7 +99,7 @@ fn string(
 }
 
 /// Moves one unit between `port` and memory. False if the memory is not L2's.
-fn unit(vcpu: &Vcpu, access: IoQualification, (gpa, size): (u64, u8)) -> bool {
+fn unit(vcpu: &mut Vcpu, access: IoQualification, (gpa, size): (u64, u8)) -> bool {
     let mut ram = GuestRam::get();
     let mut bytes = [0; 4];
     let Some(part) = bytes.get_mut(..usize::from(size)) else { return false };

@@ -7,7 +7,7 @@ use paravisor::{
     msr::{Register, classify},
     width::low32,
 };
-use proxy_irq::virtual_apic::Register as PageRegister;
+use proxy_irq::{Register as PageRegister, Trigger};
 use tdcall::md::l2_vmcs::Field;
 
 use super::{Next, Refused, ipi};
@@ -15,6 +15,7 @@ use crate::{
     interrupt::counters::UNKNOWN_MSRS,
     l2::{
         fields::{self, EFER_WRITABLE},
+        io_apic,
         vcpu::Vcpu,
     },
 };
@@ -105,8 +106,10 @@ fn write_apic(vcpu: &mut Vcpu, msr: u32, value: u64) -> Result<Next, Refused> {
             return Ok(Next::Skip);
         }
         EOI if value == 0 => {
-            // Sources are edges: nobody waits for the end.
-            let _ = vcpu.page.end_of_interrupt();
+            let ended = vcpu.page.end_of_interrupt();
+            if let Some(ended) = ended.filter(|ended| ended.trigger == Trigger::Level) {
+                io_apic::end_of_interrupt(ended.vector);
+            }
             return Ok(Next::Skip);
         }
         _ => {}

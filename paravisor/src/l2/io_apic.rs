@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! L2's IO-APIC: the model, and what it sends to L2's CPUs.
+//!
+//! An interrupt is posted as one of L2's own: the host has no part in it. One by level needs two things
+//! more of each CPU that may get it: the bit of its vector in the EOI-exit bitmap, so that its end
+//! reaches the chip, and the one in the trigger-mode register, which drivers read. Only the CPU itself
+//! can set them. So a change of the set of such vectors makes a new *edition*, and a CPU that has an
+//! older one takes the new one over between the drain and the entry.
+//!
+//! # Orderings
+//! The set is stored before the edition is, with Release, and the edition before a vector of the set
+//! is posted. A CPU that drains such a vector therefore sees the edition by its load with Acquire.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use paravisor::{
+    io_apic::{Deliveries, IoApic, Line},
+    width,
+};
+use proxy_irq::{L2Vector, Register, VirtualApicPage};
+use spin::Mutex;
+use tdcall::md::l2_vmcs::Field;
+
+use super::{
+    fields::{Refused, write},
+    vm::vm,
+};
+use crate::cpus;
+
+static CHIP: Mutex<IoApic> = Mutex::new(IoApic::new());
+static EDITION: AtomicU32 = AtomicU32::new(0);
+static LEVELS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+const BITMAPS: [Field; 4] = [
+    Field::EOI_EXIT_BITMAP_0,
+    Field::EOI_EXIT_BITMAP_1,
+    Field::EOI_EXIT_BITMAP_2,
+    Field::EOI_EXIT_BITMAP_3,
+];
+
+/// The set of vectors by level, as one CPU knows it.
+#[derive(Debug, Default)]
+pub(super) struct Levels {
+    edition: u32,
+    vectors: [u64; 4],
+}
+
+/// L2 reads `size` bytes at `offset` of the chip's page.
+pub(super) fn read(offset: u64, size: u8) -> u32 {
+    CHIP.lock().read(offset, size)
+}
+
+/// L2 writes `size` bytes at `offset` of the chip's page.
+pub(super) fn write_register(offset: u64, size: u8, value: u32) {
+    let mut chip = CHIP.lock();
+    let deliveries = chip.write(offset, size, value);
+    publish(chip.level_vectors());
+    send(&deliveries);
+}
+
+/// A device sets its line.
+pub(super) fn set_line(pin: usize, line: Line) {
+    send(&CHIP.lock().set_line(pin, line));
+}
+
+/// A CPU has ended a vector of the set.
+pub(super) fn end_of_interrupt(vector: L2Vector) {
+    send(&CHIP.lock().end_of_interrupt(vector));
+}
+
+/// How often a pin has asked for what no CPU takes.
+pub(super) fn nonsense() -> u64 {
+    CHIP.lock().nonsense()
+}
+
+impl Levels {
+    /// Takes over the newest set, after a drain and before the entry that follows it.
+    pub(super) fn follow(&mut self, page: &VirtualApicPage) -> Result<(), Refused> {
+        let edition = EDITION.load(Ordering::Acquire);
+        if edition != self.edition {
+            for ((known, new), field) in self.vectors.iter_mut().zip(&LEVELS).zip(BITMAPS) {
+                *known = new.load(Ordering::Relaxed);
+                write(field, *known)?;
+            }
+            self.edition = edition;
+        }
+        if self.vectors != [0; 4] {
+            self.mark(page);
+        }
+        Ok(())
+    }
+
+    /// Notes how what pends was requested. The drain has noted it as edges.
+    fn mark(&self, page: &VirtualApicPage) {
+        let banks =
+            self.vectors.iter().flat_map(|word| [width::low32(*word), width::high32(*word)]);
+        for (bank, levels) in banks.enumerate() {
+            let pending = page.read_bank(Register::IRR, bank) & levels;
+            if pending != 0 {
+                let modes = page.read_bank(Register::TMR, bank);
+                page.write_bank(Register::TMR, bank, modes | pending);
+            }
+        }
+    }
+}
+
+/// Makes `vectors` the set. Called with the chip locked, so there is one writer.
+fn publish(vectors: [u64; 4]) {
+    let mut changed = false;
+    for (known, new) in LEVELS.iter().zip(vectors) {
+        changed |= known.swap(new, Ordering::Relaxed) != new;
+    }
+    if changed {
+        EDITION.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Called with the chip locked, so that interrupts of a pin keep their order.
+fn send(deliveries: &Deliveries) {
+    for delivery in deliveries.iter() {
+        for cpu in (0..vm().cpus).filter(|cpu| delivery.receivers.include(*cpu)) {
+            let index = width::index(cpu.into());
+            let kick = cpus::relay_block(index).post_trusted(delivery.vector);
+            cpus::kick_if_needed(index, kick);
+        }
+    }
+}

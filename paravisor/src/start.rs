@@ -42,6 +42,9 @@ pub(crate) extern "C" fn first(hand_off: u64) -> ! {
         Ok(map) => map,
         Err(error) => give_up(format_args!("{error}")),
     };
+    if let Some(Err(error)) = payload.guest.as_ref().map(|guest| guest.check(map)) {
+        give_up(format_args!("{error}"));
+    }
     take_memory(map);
     paging::load(info.shared_bit());
     descriptors::load();
@@ -80,7 +83,8 @@ fn cpus_served(there_are: u32) -> u32 {
 /// Accepts all memory and makes the heap.
 fn take_memory(map: MemoryMap) {
     for (whose, range) in [("own", map.own()), ("guest", map.guest())] {
-        // SAFETY: Nothing but the image has been in use so far, and the image is not in the map.
+        // SAFETY: Nothing but the image has been in use so far, and the image is not in the map. Parts
+        // of the guest may be; they were added with the image and keep their content.
         let accepted = match unsafe { accept::range(range.clone()) } {
             Ok(accepted) => accepted,
             Err(error) => give_up(format_args!("{error}")),
@@ -92,6 +96,7 @@ fn take_memory(map: MemoryMap) {
     }
     // SAFETY: The range has just been accepted and is nobody's yet.
     unsafe { heap::init(map.own()) };
-    // SAFETY: The range has just been accepted; nothing in L1 refers to it.
+    // SAFETY: The range has just been accepted; nothing in L1 refers to it but, while L2 is loaded, the
+    // payload's owner to the parts of the guest in it.
     unsafe { guest::set_end(map.guest().end) };
 }

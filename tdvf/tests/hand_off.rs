@@ -5,7 +5,7 @@
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use tdvf::{
     hob::{self, Range, ResourceType},
-    payload::{self, DIRECTORY, Directory, Extent, FLOOR},
+    payload::{self, DIRECTORY, Directory, Extent, FLOOR, Guest, GuestKind, RAM_LIMIT, RAM_START},
 };
 
 const BASE: u64 = 0x80_0000;
@@ -92,40 +92,90 @@ fn the_writer_refuses_what_the_reader_would() {
 fn directory() -> Directory {
     Directory {
         command_line: Extent { address: DIRECTORY - 0x2000, length: 17 },
-        guest: Some(Extent { address: FLOOR, length: 0x1_2345 }),
+        guest: Some(Guest {
+            kind: GuestKind::Linux,
+            kernel: Extent { address: 0x480_0000, length: 0x1_2345 },
+            initrd: Some(Extent { address: 0x481_3000, length: 0x2345 }),
+        }),
     }
+}
+
+/// The directory's guest with another kernel.
+fn with_kernel(kind: GuestKind, address: u64, length: u64) -> Directory {
+    let kernel = Extent { address, length };
+    Directory { guest: Some(Guest { kind, kernel, initrd: None }), ..directory() }
 }
 
 #[test]
 fn a_directory_survives_the_round_trip() {
-    assert_eq!(Directory::decode(&directory().encode()), Ok(directory()));
     let alone = Directory { guest: None, ..directory() };
-    assert_eq!(Directory::decode(&alone.encode()), Ok(alone));
-    assert_eq!(&directory().encode()[..12], b"LYCHGATE\x01\0\0\0");
+    let elf = with_kernel(GuestKind::Elf, FLOOR, 0x1_2345);
+    let multiboot = with_kernel(GuestKind::Multiboot, RAM_START, 1);
+    for directory in [directory(), alone, elf, multiboot] {
+        assert_eq!(Directory::decode(&directory.encode()), Ok(directory));
+    }
+    assert_eq!(&directory().encode()[..16], b"LYCHGATE\x02\0\0\0\x02\0\0\0");
+    assert_eq!(&elf.encode()[12..16], [1, 0, 0, 0]);
+    assert_eq!(&multiboot.encode()[12..16], [3, 0, 0, 0]);
+    assert_eq!(&alone.encode()[12..16], [0; 4]);
+    assert_eq!(directory().encode()[32..40], 0x480_0000u64.to_le_bytes());
 }
 
 #[test]
-fn a_directory_points_only_into_the_image_below_it() {
-    let refused = |address, length| {
-        let extent = Extent { address, length };
-        let directory = Directory { command_line: extent, ..directory() };
-        assert_eq!(Directory::decode(&directory.encode()), Err(payload::Error::Extent(extent)));
+fn a_guest_is_in_the_image_or_in_ram() {
+    let check = |address, length| {
+        let directory = with_kernel(GuestKind::Elf, address, length);
+        let decoded = Directory::decode(&directory.encode());
+        if decoded == Ok(directory) {
+            return true;
+        }
+        assert_eq!(decoded, Err(payload::Error::Extent(Extent { address, length })));
+        false
     };
-    refused(FLOOR - 0x1000, 1);
-    refused(FLOOR + 1, 1);
-    refused(DIRECTORY, 1);
-    refused(FLOOR, DIRECTORY - FLOOR + 1);
-    refused(FLOOR, u64::MAX);
+    for (address, length) in [
+        (FLOOR - 0x1000, 1),
+        (FLOOR - 0x1000, 0x2000),
+        (FLOOR + 1, 1),
+        (DIRECTORY, 1),
+        (FLOOR, DIRECTORY - FLOOR + 1),
+        (FLOOR, u64::MAX),
+        (RAM_START - 0x1000, 0x2000),
+        (RAM_START + 8, 1),
+        (RAM_LIMIT - 0x1000, 0x1001),
+        (0, 1),
+    ] {
+        assert!(!check(address, length), "{address:#x}+{length:#x}");
+    }
+    assert!(check(FLOOR, DIRECTORY - FLOOR));
+    assert!(check(RAM_START, RAM_LIMIT - RAM_START));
+}
+
+#[test]
+fn the_command_line_is_in_the_image() {
+    let command_line = Extent { address: RAM_START, length: 1 };
+    let directory = Directory { command_line, ..directory() };
+    let refused = Err(payload::Error::Extent(command_line));
+    assert_eq!(Directory::decode(&directory.encode()), refused);
+}
+
+#[test]
+fn only_what_lies_in_ram_asks_for_ram() {
+    assert_eq!(directory().guest.unwrap().ram_end(), 0x481_3000 + 0x2345);
+    assert_eq!(with_kernel(GuestKind::Elf, FLOOR, 8).guest.unwrap().ram_end(), 0);
 }
 
 #[test]
 fn a_page_without_magic_or_of_another_version_is_refused() {
     let mut bytes = directory().encode();
-    bytes[8] = 2;
-    assert_eq!(Directory::decode(&bytes), Err(payload::Error::Version(2)));
+    bytes[12] = 4;
+    assert_eq!(Directory::decode(&bytes), Err(payload::Error::Kind(4)));
+    bytes[12] = 0;
+    assert_eq!(Directory::decode(&bytes), Err(payload::Error::NoGuest));
+    bytes[8] = 1;
+    assert_eq!(Directory::decode(&bytes), Err(payload::Error::Version(1)));
     bytes[0] = 0;
     assert_eq!(Directory::decode(&bytes), Err(payload::Error::Magic(*b"\0YCHGATE")));
-    assert_eq!(Directory::decode(&bytes[..47]), Err(payload::Error::Truncated));
+    assert_eq!(Directory::decode(&bytes[..63]), Err(payload::Error::Truncated));
 }
 
 proptest! {
@@ -148,10 +198,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_directory_or_an_error(bytes in any::<[u8; 48]>(), good in any::<bool>()) {
+    fn any_bytes_are_a_directory_or_an_error(bytes in any::<[u8; 64]>(), good in any::<bool>()) {
         let mut bytes = bytes;
         if good {
-            bytes[..16].copy_from_slice(&directory().encode()[..16]);
+            bytes[..32].copy_from_slice(&directory().encode()[..32]);
         }
         if let Ok(directory) = Directory::decode(&bytes) {
             prop_assert_eq!(directory.encode(), bytes);

@@ -25,13 +25,36 @@ const TWO_PASS: &str = concat!(
 const SIZE: u32 = 0x1_0000;
 
 fn image() -> Vec<u8> {
-    let mut image = vec![0; SIZE as usize];
-    for (index, byte) in image[..0x8000].iter_mut().enumerate() {
-        *byte = index.wrapping_mul(7).wrapping_add(index >> 8).to_le_bytes()[0];
-    }
+    let mut image = firmware(SIZE as usize);
     let firmware = Section::bfv(0, (1 << 32) - u64::from(SIZE), SIZE);
     write_metadata(&mut image, &[firmware, Section::td_hob(0x80_0000, 0x4000)]).unwrap();
     image
+}
+
+/// An image with two parts of a guest before the firmware, to be put into the TD's RAM.
+fn image_with_parts_in_ram() -> Vec<u8> {
+    let before: u32 = 0x5000;
+    let mut image = vec![0; before as usize];
+    for (index, byte) in image.iter_mut().enumerate() {
+        *byte = index.wrapping_mul(13).wrapping_add(index >> 12).to_le_bytes()[0];
+    }
+    image.extend(firmware(SIZE as usize));
+    let sections = [
+        Section::bfv(before, (1 << 32) - u64::from(SIZE), SIZE),
+        Section::bfv(0, 0x480_0000, 0x3000),
+        Section::bfv(0x3000, 0x480_3000, before - 0x3000),
+        Section::td_hob(0x80_0000, 0x4000),
+    ];
+    write_metadata(&mut image, &sections).unwrap();
+    image
+}
+
+fn firmware(size: usize) -> Vec<u8> {
+    let mut firmware = vec![0; size];
+    for (index, byte) in firmware[..0x8000].iter_mut().enumerate() {
+        *byte = index.wrapping_mul(7).wrapping_add(index >> 8).to_le_bytes()[0];
+    }
+    firmware
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -64,9 +87,12 @@ fn by_igvm(image: &Image<'_>) -> Vec<u8> {
 
 #[test]
 fn page_order_agrees_with_igvm() {
-    let bytes = image();
-    let image = parse(&bytes).unwrap();
-    assert_eq!(hex(&measure(&image, Order::Page)), hex(&by_igvm(&image)));
+    let (small, large) = (image(), image_with_parts_in_ram());
+    for bytes in [&small, &large] {
+        let image = parse(bytes).unwrap();
+        assert_eq!(hex(&measure(&image, Order::Page)), hex(&by_igvm(&image)));
+    }
+    assert_eq!(parse(&large).unwrap().sections().len(), 4);
 }
 
 #[test]

@@ -17,6 +17,9 @@ mod start;
 #[cfg(target_os = "none")]
 mod build_td;
 
+/// The memory that the TD is told of.
+mod hand_off;
+
 /// Builds a virtual CPU.
 #[cfg(target_os = "none")]
 mod build_vcpu;

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use libtest_mimic::{Failed, Trial};
 use xtask::builds::Builds;
+use xtask::guest::Guest;
 use xtask::image::Image;
 use xtask::machine::{Clock, Exit, Machine, Outcome};
 use xtask::qemu::Qemu;
@@ -123,7 +124,8 @@ impl Stand {
             let mut image = if self.probe {
                 Image::of_probe(&shared.builds)?
             } else {
-                Image::assemble(&shared.builds, &self.paravisor, &self.guest)?
+                let guest = Guest::relay(&shared.builds)?;
+                Image::assemble(&shared.builds, &self.paravisor, &guest, &self.guest)?
             };
             (self.spoil)(&mut image.bytes);
             self.machine.run(&shared.qemu, &shared.builds, &image)

@@ -6,11 +6,14 @@
 //!  | guest | command line | zeros | page | the paravisor as linked ... metadata | reset vector |
 //! ```
 //!
-//! One boot firmware volume covers all of it, so the host measures all of it.
+//! One boot firmware volume covers all of it, so the host measures all of it. What of the guest is
+//! too large for that comes before it in the file, as volumes of their own whose place is in the TD's
+//! RAM: the host adds and measures them there.
 //!
 //! Spec: TDVF "TDVF Descriptor".
 
-use std::{fs, path::Path};
+/// Where the guest's files are put.
+mod placement;
 
 use object::{Object, ObjectSegment, ObjectSymbol};
 use tdvf::{
@@ -19,7 +22,13 @@ use tdvf::{
     write_metadata,
 };
 
-use crate::{Failure, Result, builds::Builds, failure::Context};
+use self::placement::Placement;
+use crate::{
+    Failure, Result,
+    builds::Builds,
+    failure::Context,
+    guest::{Guest, read},
+};
 
 /// The end of the address range that firmware is mapped at.
 const TOP: u64 = 1 << 32;
@@ -40,6 +49,8 @@ pub struct Image {
     pub bytes: Vec<u8>,
     /// Where an observer finds the paravisor's relay blocks.
     pub relay_table: Option<RelayTable>,
+    /// MiB of memory that the TD needs at least.
+    pub least_memory: u32,
 }
 
 /// Where the paravisor's per-CPU relay blocks are, by its symbol table.
@@ -52,20 +63,29 @@ pub struct RelayTable {
 }
 
 impl Image {
-    /// Puts an image together from the programs of `builds` and the command lines of both.
+    /// Puts an image together from the paravisor of `builds`, a guest, and the command lines of both.
     ///
     /// # Errors
     ///
-    /// If a file is not what it should be, or the image would be larger than loaders allow.
-    pub fn assemble(builds: &Builds, paravisor: &str, guest: &str) -> Result<Self> {
+    /// If a file is not what it should be, or something is larger than it may be.
+    pub fn assemble(
+        builds: &Builds,
+        paravisor: &str,
+        guest: &Guest,
+        guest_line: &str,
+    ) -> Result<Self> {
         let elf = read(&builds.paravisor)?;
         let name = builds.paravisor.display().to_string();
         let window = window(&elf).context(|| name.clone())?;
         let relay_table = relay_table(&elf).context(|| name)?;
-        let payload = read(&builds.guest)?;
-        let payload = loadable_part(&payload).context(|| builds.guest.display().to_string())?;
-        let command_line = format!("{} -- {}", paravisor.trim(), guest.trim());
-        Ok(Self { bytes: lay_out(&window, command_line.as_bytes(), &payload)?, relay_table })
+        let (length, longest) = (guest_line.trim().len(), guest.longest_command_line);
+        if length > longest {
+            return Err(Failure::new(format!(
+                "the guest's command line has {length} bytes; its kernel takes {longest}"
+            )));
+        }
+        let command_line = format!("{} -- {}", paravisor.trim(), guest_line.trim());
+        lay_out(&window, command_line.as_bytes(), Some(guest), relay_table)
     }
 
     /// Puts the image of the probe together, which has neither command line nor guest.
@@ -76,7 +96,7 @@ impl Image {
     pub fn of_probe(builds: &Builds) -> Result<Self> {
         let window =
             window(&read(&builds.probe)?).context(|| builds.probe.display().to_string())?;
-        Ok(Self { bytes: lay_out(&window, &[], &[])?, relay_table: None })
+        lay_out(&window, &[], None, None)
     }
 }
 
@@ -85,10 +105,6 @@ impl core::fmt::Debug for Image {
         let (length, relay_table) = (self.bytes.len(), self.relay_table);
         write!(f, "Image {{ length: {length:#x}, relay_table: {relay_table:?} }}")
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).context(|| format!("cannot read {}", path.display()))
 }
 
 /// Returns the paravisor's part of the address space, as its segments fill it.
@@ -118,56 +134,61 @@ fn relay_table(elf: &[u8]) -> Result<Option<RelayTable>> {
         .map(|symbol| RelayTable { address: symbol.address(), stride: symbol.size() / MAX_VCPUS }))
 }
 
-/// Returns what a loader needs of a program: all up to the end of its last segment, without the
-/// section table, which would point at what is cut off.
-fn loadable_part(elf: &[u8]) -> Result<Vec<u8>> {
-    let file = object::File::parse(elf).context(|| "not an ELF file".to_owned())?;
-    let end = file.segments().map(|segment| {
-        let (start, size) = segment.file_range();
-        start.saturating_add(size)
-    });
-    let end = offset(end.max().unwrap_or(0))?;
-    let mut part = elf.get(..end).unwrap_or(elf).to_vec();
-    /// `e_shoff`, then `e_shentsize`, `e_shnum` and `e_shstrndx` of the ELF64 header.
-    const SECTION_TABLE: [core::ops::Range<usize>; 2] = [0x28..0x30, 0x3a..0x40];
-    for field in SECTION_TABLE {
-        part.get_mut(field).ok_or_else(|| Failure::new("no ELF header"))?.fill(0);
-    }
-    Ok(part)
-}
-
-fn lay_out(window: &[u8], command_line: &[u8], guest: &[u8]) -> Result<Vec<u8>> {
-    let pages = |length: usize| (length.max(1)).next_multiple_of(PAGE_SIZE) as u64;
+fn lay_out(
+    window: &[u8],
+    command_line: &[u8],
+    guest: Option<&Guest>,
+    relay_table: Option<RelayTable>,
+) -> Result<Image> {
     let command_line_at = DIRECTORY - pages(command_line.len());
-    let guest_at = command_line_at - pages(guest.len());
-    let size = (TOP - guest_at).next_multiple_of(GRANULE);
+    let placement = guest.map(|guest| Placement::of(guest, command_line_at)).transpose()?;
+    let lowest = placement.as_ref().map_or(command_line_at, |placement| placement.lowest_in_image);
+    let size = (TOP - lowest).next_multiple_of(GRANULE);
     let base = TOP - size;
     if base < FLOOR {
-        return Err(Failure::new(format!(
-            "the image would have {size:#x} bytes, of which {:#x} are the guest's; {:#x} is the most",
-            guest.len(),
-            TOP - FLOOR
-        )));
+        return Err(Failure::new(format!("the command line has {} bytes", command_line.len())));
     }
     let directory = Directory {
         command_line: Extent { address: command_line_at, length: command_line.len() as u64 },
-        guest: Some(Extent { address: guest_at, length: guest.len() as u64 }),
+        guest: placement.as_ref().map(|placement| placement.guest),
     };
-    let mut image = vec![0; offset(size)?];
-    let parts: [(u64, &[u8]); 4] = [
-        (guest_at, guest),
-        (command_line_at, command_line),
-        (DIRECTORY, &directory.encode()),
-        (WINDOW, window),
-    ];
-    for (address, part) in parts {
-        let at = offset(address - base)?;
-        image[at..at + part.len()].copy_from_slice(part);
+    let in_ram = placement.as_ref().map_or(&[][..], |placement| &placement.in_ram);
+    let before: u64 = in_ram.iter().map(|(_, part)| pages(part.len())).sum();
+    let firmware_at = before.next_multiple_of(GRANULE);
+    let mut bytes = vec![0; offset(firmware_at + size)?];
+    let mut sections = vec![section(firmware_at, base, size)?];
+    let mut next = 0;
+    for (address, part) in in_ram {
+        put(&mut bytes, next, part)?;
+        sections.push(section(next, *address, pages(part.len()))?);
+        next += pages(part.len());
     }
-    let firmware_size = u32::try_from(size).context(|| "image size".to_owned())?;
-    let sections = [Section::bfv(0, base, firmware_size), Section::td_hob(TD_HOB.0, TD_HOB.1)];
-    write_metadata(&mut image, &sections).context(|| "cannot finish the image".to_owned())?;
-    Ok(image)
+    sections.push(Section::td_hob(TD_HOB.0, TD_HOB.1));
+    let directory = directory.encode();
+    let own = [(command_line_at, command_line), (DIRECTORY, &directory), (WINDOW, window)];
+    let guest = placement.as_ref().and_then(|placement| placement.in_image);
+    for (address, part) in own.into_iter().chain(guest) {
+        put(&mut bytes, firmware_at + (address - base), part)?;
+    }
+    write_metadata(&mut bytes, &sections).context(|| "cannot finish the image".to_owned())?;
+    let least_memory = placement.map_or(0, |placement| placement.least_memory());
+    Ok(Image { bytes, relay_table, least_memory })
+}
+
+fn section(at: u64, address: u64, size: u64) -> Result<Section> {
+    let number = |value| u32::try_from(value).context(|| "image size".to_owned());
+    Ok(Section::bfv(number(at)?, address, number(size)?))
+}
+
+fn put(bytes: &mut [u8], at: u64, part: &[u8]) -> Result<()> {
+    let at = offset(at)?;
+    bytes[at..at + part.len()].copy_from_slice(part);
+    Ok(())
+}
+
+/// Bytes of the pages that so many bytes take.
+fn pages(length: usize) -> u64 {
+    length.max(1).next_multiple_of(PAGE_SIZE) as u64
 }
 
 fn offset(value: u64) -> Result<usize> {

@@ -32,6 +32,9 @@ mod bare_metal;
 /// The three programs of a run.
 pub mod builds;
 
+/// The guest that an image carries.
+pub mod guest;
+
 /// The TD's image.
 pub mod image;
 

@@ -8,7 +8,12 @@ use core::fmt;
 
 use paravisor::{guest_memory::GuestMemory, pvh, start_info};
 
-use crate::memory::{guest::GuestRam, map::TD_HOB};
+use tdvf::payload::GuestKind;
+
+use crate::{
+    memory::{guest::GuestRam, map::TD_HOB},
+    payload::Guest,
+};
 
 /// Where L2 starts.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +27,8 @@ pub(super) struct Loaded {
 /// Why the payload cannot run.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Error {
+    /// There is no way to start such a file.
+    Kind(GuestKind),
     /// The file is not one we load.
     File(pvh::Error),
     /// A segment could not be copied, which the plan should have ruled out.
@@ -33,6 +40,7 @@ pub(super) enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Kind(kind) => write!(f, "there is no way to start a guest of kind {kind:?}"),
             Self::File(error) => write!(f, "{error}"),
             Self::Copy(gpa) => write!(f, "the segment at {gpa:#x} cannot be copied"),
             Self::CommandLine => f.write_str("the command line is too long"),
@@ -40,12 +48,15 @@ impl fmt::Display for Error {
     }
 }
 
-/// Loads `payload`, whose command line is `command_line`.
-pub(super) fn load(payload: &[u8], command_line: &str, shared_bit: u64) -> Result<Loaded, Error> {
+/// Loads `guest`, whose command line is `command_line`.
+pub(super) fn load(guest: Guest, command_line: &str, shared_bit: u64) -> Result<Loaded, Error> {
+    if guest.kind() != GuestKind::Elf {
+        return Err(Error::Kind(guest.kind()));
+    }
     let mut ram = GuestRam::get();
     clear_hand_off(&mut ram)?;
     let page = ram.end() - start_info::PAGE as u64;
-    let plan = pvh::plan(payload, page).map_err(Error::File)?;
+    let plan = pvh::plan(guest.kernel(), page).map_err(Error::File)?;
     for segment in plan.segments() {
         if !ram.write(segment.gpa, segment.bytes) {
             return Err(Error::Copy(segment.gpa));

@@ -12,6 +12,7 @@ use crate::{
     cpus,
     epitaph::give_up,
     memory::{alias, guest::GuestRam},
+    payload::Guest,
 };
 
 /// L2 is the TD's first VM besides L1.
@@ -38,13 +39,13 @@ pub(super) struct Vm {
 }
 
 /// Makes L2 ready to run: memory, payload, parameters.
-pub(crate) fn prepare(options: &Options<'_>, payload: Option<&[u8]>, shared_bit: u64) {
+pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u64) {
     let vms = tdg::vm_rd(&Instruction, md::tdcs::NUM_L2_VMS).unwrap_or(0);
     if vms == 0 {
         give_up(format_args!("the TD has no L2 VM"));
     }
-    let Some(payload) = payload else { give_up(format_args!("the image has no payload")) };
-    let loaded = match load::load(payload, options.guest, shared_bit) {
+    let Some(guest) = guest else { give_up(format_args!("the image has no guest")) };
+    let loaded = match load::load(guest, options.guest, shared_bit) {
         Ok(loaded) => loaded,
         Err(error) => give_up(format_args!("payload: {error}")),
     };

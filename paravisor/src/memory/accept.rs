@@ -2,8 +2,8 @@
 //! Making memory L1's.
 //!
 //! Pages are accepted by 2 MiB where the host has them that large. A page that says it was accepted
-//! before keeps its content: expected of the hand-off blocks, which were added with the image; of any
-//! other page it would mean that the host has lied about what it added.
+//! before keeps its content: expected of the hand-off blocks and of a guest in RAM, which were added with
+//! the image. The host cannot have added another page without changing the TD's measurement.
 //!
 //! Spec: TDX-ABI "TDG.MEM.PAGE.ACCEPT Leaf".
 #![expect(unsafe_code, reason = "accepting a page replaces its content")]

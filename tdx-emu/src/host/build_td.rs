@@ -4,7 +4,6 @@
 //!
 //! Spec: TDX-BASE "TD Life Cycle Management", "TD Build and Boot"; TDVF "TDVF Descriptor".
 
-use alloc::vec::Vec;
 use core::fmt;
 
 use tdcall::{
@@ -15,7 +14,7 @@ use tdcall::{
 use tdvf::{Image, SectionType, hob};
 use x86_64::registers::xcontrol::XCr0;
 
-use super::{private_memory::PrivateMemory, staging::Staging, td::PAGE};
+use super::{hand_off, private_memory::PrivateMemory, staging::Staging, td::PAGE};
 use crate::{
     machine::{clock, memory},
     module,
@@ -128,7 +127,7 @@ pub(crate) fn add_image(
     private: &PrivateMemory,
     memory_size: u64,
 ) -> Result<(), Failure> {
-    let hob = hand_off(image, memory_size)?;
+    let hob = hand_off::list(image, memory_size).map_err(Failure::Hob)?;
     let mut staging = Staging::new().ok_or(Failure::NoMemory)?;
     for section in image.sections() {
         let mut hob = hob.chunks(memory::size(PAGE));
@@ -149,35 +148,6 @@ pub(crate) fn add_image(
         }
     }
     Ok(())
-}
-
-/// Tells the TD which memory it has: added are the pages that the image wants to start with.
-fn hand_off(image: &Image<'_>, memory_size: u64) -> Result<Vec<u8>, Failure> {
-    let wanted = [SectionType::TD_HOB, SectionType::TEMP_MEM];
-    let mut added: Vec<_> = image
-        .sections()
-        .iter()
-        .filter(|section| wanted.contains(&section.kind()))
-        .map(|section| (section.memory_address(), section.memory_size()))
-        .collect();
-    added.sort_unstable();
-    let mut ranges = Vec::new();
-    let mut next = 0;
-    let mut range = |start, end, kind| {
-        if start < end {
-            ranges.push(hob::Range { start, length: end - start, kind });
-        }
-    };
-    for (start, length) in added {
-        range(next, start, hob::ResourceType::MEMORY_UNACCEPTED);
-        range(start, start + length, hob::ResourceType::SYSTEM_MEMORY);
-        next = start + length;
-    }
-    range(next, memory_size, hob::ResourceType::MEMORY_UNACCEPTED);
-    let place = image.td_hob();
-    let mut list = alloc::vec![0; memory::size(place.memory_size())];
-    hob::write(&mut list, place.memory_address(), &ranges).map_err(Failure::Hob)?;
-    Ok(list)
 }
 
 /// Reads the measurement of the TD.

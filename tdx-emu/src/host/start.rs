@@ -22,7 +22,7 @@ use super::{
     build_vcpu,
     command_line::CommandLine,
     console::Console,
-    end,
+    end, hand_off,
     hostile::UnaskedInterrupts,
     pci::{Pci, physical::Machine},
     private_memory::PrivateMemory,
@@ -62,6 +62,7 @@ pub(crate) fn start(boot: &Boot) -> ! {
         refuse(&"no image: QEMU's -initrd names it");
     }
     let image = tdvf::parse(boot.image).unwrap_or_else(|error| refuse(&error));
+    hand_off::check(&image, line.memory).unwrap_or_else(|misfit| refuse(&misfit));
     bring_up_module();
     let vcpus = line.vcpus.unwrap_or(cpus::count());
     if vcpus > cpus::count() {

@@ -17,6 +17,7 @@ use crate::{
     Result,
     builds::Builds,
     failure::Context,
+    guest::Guest,
     image::{Image, RelayTable},
     paths,
     progress::say,
@@ -84,7 +85,10 @@ struct SectionInfo {
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let builds = Builds::make()?;
     let image = match options.l1 {
-        L1::Paravisor => Image::assemble(&builds, &options.paravisor, &options.append)?,
+        L1::Paravisor => {
+            let guest = Guest::relay(&builds)?;
+            Image::assemble(&builds, &options.paravisor, &guest, &options.append)?
+        }
         L1::TdProbe => Image::of_probe(&builds)?,
     };
     let path = match &options.output {

@@ -19,6 +19,7 @@ use crate::{
     builds::Builds,
     debugger,
     failure::Context,
+    guest::Guest,
     image::{Image, RelayTable},
     machine::{Clock, Console, Machine, Outcome},
     progress::say,
@@ -114,7 +115,9 @@ fn subject(options: &Options) -> Result<Subject> {
     let builds = Builds::make()?;
     let Some(path) = &options.image else {
         let paravisor = format!("log={}", options.log);
-        let Image { bytes, relay_table } = Image::assemble(&builds, &paravisor, &options.append)?;
+        let guest = Guest::relay(&builds)?;
+        let image = Image::assemble(&builds, &paravisor, &guest, &options.append)?;
+        let Image { bytes, relay_table, .. } = image;
         return Ok(Subject { builds, image: bytes, relay_table });
     };
     let image = fs::read(path).context(|| format!("cannot read {}", path.display()))?;

@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Images put together from hand-made parts.
 
-use tdvf::{parse, payload::Directory};
+use tdvf::{
+    Section, parse,
+    payload::{Directory, Extent, GuestKind},
+};
 
-use super::{DIRECTORY, FLOOR, TOP, WINDOW, lay_out, loadable_part, offset, window};
-
-/// An ELF64 file with one segment of `data` at `address`, and bytes that no segment covers.
-fn elf(address: u64, data: &[u8]) -> Vec<u8> {
-    let mut file = vec![0; 0x78];
-    file[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
-    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0x10, &[2, 0, 62, 0, 1]);
-    put(0x20, &0x40u64.to_le_bytes());
-    put(0x34, &[64, 0, 56, 0, 1, 0, 64, 0, 0, 0, 0, 0]);
-    put(0x40, &[1, 0, 0, 0, 7, 0, 0, 0]);
-    put(0x48, &0x78u64.to_le_bytes());
-    put(0x50, &address.to_le_bytes());
-    put(0x58, &address.to_le_bytes());
-    put(0x60, &(data.len() as u64).to_le_bytes());
-    put(0x68, &(data.len() as u64 + 8).to_le_bytes());
-    file.extend_from_slice(data);
-    file.extend_from_slice(b"debug information");
-    file
-}
+use super::{DIRECTORY, FLOOR, Image, TOP, WINDOW, lay_out, offset, window};
+use crate::{
+    Result,
+    guest::{Guest, test_elf as elf},
+};
 
 #[test]
 fn segments_land_at_their_addresses_in_the_window() {
@@ -39,36 +27,98 @@ fn a_segment_outside_the_window_is_refused() {
     assert!(window(b"not an ELF file").is_err());
 }
 
-#[test]
-fn only_what_is_loaded_of_a_guest_is_kept() {
-    let file = elf(0x20_0000, b"text");
-    let part = loadable_part(&file).unwrap();
-    assert_eq!(part.len(), 0x7c);
-    assert_eq!(part[0x40..], file[0x40..0x7c]);
-    assert_eq!(part[0x3a..0x40], [0; 6]);
+/// A guest whose kernel is small enough for the image, with `own_end` of RAM to itself.
+fn guest(kind: GuestKind, kernel: Vec<u8>, initrd: Option<Vec<u8>>) -> Guest {
+    Guest {
+        kind,
+        kernel,
+        initrd,
+        own_end: 0x100_1000,
+        initrd_limit: 0x8000_0000,
+        longest_command_line: 100,
+    }
+}
+
+fn image_of(guest: Option<&Guest>) -> Result<Image> {
+    let window = vec![0; offset(TOP - WINDOW).unwrap()];
+    lay_out(&window, b"log=info -- count=1", guest, None)
+}
+
+/// The bytes that a TD started from the image has at an address.
+fn at(image: &Image, address: u64, length: u64) -> Vec<u8> {
+    let image = parse(&image.bytes).unwrap();
+    let covers = |section: &&Section| {
+        let start = section.memory_address();
+        start <= address && address + length <= start + section.memory_size()
+    };
+    let section = image.sections().iter().find(covers).unwrap();
+    assert!(section.measured());
+    let start = offset(address - section.memory_address()).unwrap();
+    image.data(section)[start..start + offset(length).unwrap()].to_vec()
+}
+
+fn directory(image: &Image) -> Directory {
+    Directory::decode(&at(image, DIRECTORY, 4096)).unwrap()
 }
 
 #[test]
 fn the_directory_leads_to_command_line_and_guest() {
-    let window = vec![0; offset(TOP - WINDOW).unwrap()];
-    let bytes = lay_out(&window, b"log=info -- count=1", &[7; 5000]).unwrap();
-    assert!(parse(&bytes).is_ok());
-    assert_eq!(bytes.len() % 0x1_0000, 0);
-    let base = TOP - bytes.len() as u64;
-    let at = |address: u64, length: u64| {
-        let start = offset(address - base).unwrap();
-        &bytes[start..start + offset(length).unwrap()]
-    };
-    let directory = Directory::decode(at(DIRECTORY, 4096)).unwrap();
+    let image = image_of(Some(&guest(GuestKind::Elf, vec![7; 5000], None))).unwrap();
+    assert_eq!(image.bytes.len() % 0x1_0000, 0);
+    assert_eq!(parse(&image.bytes).unwrap().sections().len(), 2);
+    let directory = directory(&image);
     let (line, guest) = (directory.command_line, directory.guest.unwrap());
-    assert_eq!(at(line.address, line.length), b"log=info -- count=1");
-    assert_eq!(at(guest.address, guest.length), [7; 5000]);
+    assert_eq!(at(&image, line.address, line.length), b"log=info -- count=1");
+    assert_eq!(at(&image, guest.kernel.address, guest.kernel.length), [7; 5000]);
+    assert_eq!((guest.kind, guest.initrd), (GuestKind::Elf, None));
+    assert_eq!(image.least_memory, 36);
 }
 
 #[test]
-fn an_image_that_no_loader_would_map_is_refused() {
-    let window = vec![0; offset(TOP - WINDOW).unwrap()];
-    let most = offset(DIRECTORY - FLOOR).unwrap();
-    assert!(lay_out(&window, b"", &vec![0; most]).is_err());
-    assert!(lay_out(&window, b"", &vec![0; most - 4096]).is_ok());
+fn linux_and_every_initrd_are_in_ram_behind_what_the_kernel_uses() {
+    let linux = guest(GuestKind::Linux, vec![7; 5000], Some(vec![8; 3]));
+    let image = image_of(Some(&linux)).unwrap();
+    assert_eq!(image.bytes.len() % 0x1_0000, 0);
+    let placed = directory(&image).guest.unwrap();
+    assert_eq!(placed.kernel, Extent { address: 0x120_0000, length: 5000 });
+    assert_eq!(placed.initrd, Some(Extent { address: 0x120_2000, length: 3 }));
+    assert_eq!(at(&image, 0x120_0000, 5001), [&[7; 5000][..], &[0]].concat());
+    assert_eq!(at(&image, 0x120_2000, 4), [8, 8, 8, 0]);
+    let sections = parse(&image.bytes).unwrap().sections();
+    assert_eq!(sections.len(), 4);
+    assert_eq!(image.least_memory, 38, "0x120_3000, 18 MiB, and up to 2 MiB");
+    let elf = guest(GuestKind::Elf, vec![7; 5000], Some(vec![8; 3]));
+    let placed = directory(&image_of(Some(&elf)).unwrap()).guest.unwrap();
+    assert!(placed.kernel.in_image());
+    assert_eq!(placed.initrd, Some(Extent { address: 0x120_0000, length: 3 }));
+}
+
+#[test]
+fn what_no_loader_would_map_below_4_gib_is_in_ram() {
+    let most = offset(DIRECTORY - FLOOR).unwrap() - 4096;
+    let place = |length: usize| {
+        let guest = guest(GuestKind::Elf, vec![1; length], None);
+        directory(&image_of(Some(&guest)).unwrap()).guest.unwrap().kernel
+    };
+    assert!(place(most).in_image());
+    assert_eq!(place(most + 1).address, 0x120_0000);
+}
+
+#[test]
+fn nothing_is_put_where_the_host_writes() {
+    let mut small = guest(GuestKind::Elf, vec![7; 10], Some(vec![8; 3]));
+    small.own_end = 0x10_0000;
+    let placed = directory(&image_of(Some(&small)).unwrap()).guest.unwrap();
+    assert_eq!(placed.initrd.unwrap().address, 0xa0_0000);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_figures() {
+    let mut linux = guest(GuestKind::Linux, vec![7; 5000], Some(vec![8; 0x2000]));
+    linux.initrd_limit = 0x120_3000;
+    let failure = image_of(Some(&linux)).unwrap_err().to_string();
+    assert!(failure.contains("initrd of 8192 bytes") && failure.contains("0x1203000"), "{failure}");
+    linux.own_end = u64::from(u32::MAX);
+    let failure = image_of(Some(&linux)).unwrap_err().to_string();
+    assert!(failure.contains("kernel of 5000 bytes"), "{failure}");
 }

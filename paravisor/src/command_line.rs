@@ -7,6 +7,8 @@
 use core::fmt;
 use log::LevelFilter;
 
+use crate::kernel::Protocol;
+
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options<'a> {
@@ -14,6 +16,10 @@ pub struct Options<'a> {
     pub log: LevelFilter,
     /// Number of L2 virtual CPUs, when fewer than the TD has are wanted.
     pub cpus: Option<u32>,
+    /// Whether L2 is told by its command line which address bit means shared.
+    pub tell_shared_bit: bool,
+    /// How a guest starts that can start in more ways than one.
+    pub entry: Option<Protocol>,
     /// Everything after ` -- `, verbatim.
     pub guest: &'a str,
 }
@@ -46,7 +52,8 @@ impl fmt::Display for Error<'_> {
 pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
     let text = core::str::from_utf8(bytes).map_err(|_| Error::Encoding)?;
     let (own, guest) = split(text);
-    let mut options = Options { log: LevelFilter::Info, cpus: None, guest };
+    let mut options =
+        Options { log: LevelFilter::Info, cpus: None, tell_shared_bit: false, entry: None, guest };
     for word in own.split_ascii_whitespace() {
         match word.split_once('=') {
             Some(("log", value)) => {
@@ -56,6 +63,11 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
                 Ok(cpus) if cpus > 0 => options.cpus = Some(cpus),
                 _ => return Err(Error::BadValue(word)),
             },
+            Some(("tell", "shared_bit")) => options.tell_shared_bit = true,
+            Some(("tell", _)) => return Err(Error::BadValue(word)),
+            Some(("entry", "pvh")) => options.entry = Some(Protocol::Pvh),
+            Some(("entry", "multiboot")) => options.entry = Some(Protocol::Multiboot),
+            Some(("entry", _)) => return Err(Error::BadValue(word)),
             _ => return Err(Error::UnknownKey(word)),
         }
     }
@@ -78,12 +90,18 @@ fn split(text: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Options, parse};
+    use super::{Error, Options, Protocol, parse};
     use log::LevelFilter;
 
     #[test]
     fn an_empty_line_means_the_defaults() {
-        let expected = Options { log: LevelFilter::Info, cpus: None, guest: "" };
+        let expected = Options {
+            log: LevelFilter::Info,
+            cpus: None,
+            tell_shared_bit: false,
+            entry: None,
+            guest: "",
+        };
         assert_eq!(parse(b""), Ok(expected));
         assert_eq!(parse(b" -- "), Ok(expected));
     }
@@ -97,6 +115,14 @@ mod tests {
     }
 
     #[test]
+    fn the_guest_is_told_and_entered_as_asked() {
+        let options = parse(b"tell=shared_bit entry=multiboot").unwrap();
+        assert!(options.tell_shared_bit);
+        assert_eq!(options.entry, Some(Protocol::Multiboot));
+        assert_eq!(parse(b"entry=pvh").unwrap().entry, Some(Protocol::Pvh));
+    }
+
+    #[test]
     fn a_separator_inside_the_guest_line_belongs_to_the_guest() {
         assert_eq!(parse(b"-- a --b -- c").unwrap().guest, "a --b -- c");
     }
@@ -106,7 +132,9 @@ mod tests {
         assert_eq!(parse(b"lgo=debug"), Err(Error::UnknownKey("lgo=debug")));
         assert_eq!(parse(b"quiet"), Err(Error::UnknownKey("quiet")));
         assert_eq!(parse(b"log=loud"), Err(Error::BadValue("log=loud")));
-        assert_eq!(parse(b"cpus=0"), Err(Error::BadValue("cpus=0")));
+        for word in ["cpus=0", "tell=nothing", "entry=linux"] {
+            assert_eq!(parse(word.as_bytes()), Err(Error::BadValue(word)));
+        }
         assert_eq!(parse(b"\xff"), Err(Error::Encoding));
     }
 }

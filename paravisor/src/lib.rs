@@ -19,8 +19,23 @@ pub mod command_line;
 /// The TD's RAM, and whose it is.
 pub mod memory_map;
 
-/// The L2 payload.
+/// What L1 puts into L2's RAM, and the map that tells so.
+pub mod platform_area;
+
+/// Pieces of a kernel, and where they may go.
+pub mod segment;
+
+/// ELF files.
+pub mod elf;
+
+/// Kernels that start by a PVH note.
 pub mod pvh;
+
+/// Kernels that start by a multiboot header.
+pub mod multiboot;
+
+/// Kernels of either kind.
+pub mod kernel;
 
 /// A payload that is a Linux kernel.
 pub mod linux;
@@ -28,8 +43,14 @@ pub mod linux;
 /// L2's machine, as it is told.
 pub mod acpi;
 
-/// What a PVH payload finds at its start.
+/// What L2 is told at its start.
+pub mod hand_off;
+
+/// The same in the words of PVH.
 pub mod start_info;
+
+/// The same in the words of multiboot.
+pub mod multiboot_info;
 
 /// L2's memory, as L1 reads it.
 pub mod guest_memory;

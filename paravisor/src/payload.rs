@@ -78,13 +78,11 @@ impl Guest {
     }
 
     /// Where the kernel's file is: in L2's RAM or in the image.
-    #[expect(dead_code, reason = "for loaders that must not overwrite it")]
     pub(crate) const fn kernel_place(&self) -> Extent {
         self.0.kernel
     }
 
     /// Where the initial RAM disk is, which L2 uses in place.
-    #[expect(dead_code, reason = "for loaders of guests that take one")]
     pub(crate) const fn initrd(&self) -> Option<Extent> {
         self.0.initrd
     }

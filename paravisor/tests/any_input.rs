@@ -7,14 +7,14 @@ use paravisor::{
     command_line,
     exit::event::Event,
     guest_memory::GuestMemory,
-    mmio,
+    kernel, mmio,
     page_walk::Paging,
     pci::{
         bus::Bus,
         machine::{Location, Machine, Refusal, Register, Source},
         message::{Message, Target},
     },
-    pvh,
+    segment::Room,
 };
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use tdcall::{InterruptionInfo, L2EnterGuestState};
@@ -177,7 +177,8 @@ proptest! {
             file[32..40].copy_from_slice(&64_u64.to_le_bytes());
             file[54..58].copy_from_slice(&[56, 0, 2, 0]);
         }
-        if let Ok(plan) = pvh::plan(&file, 0x100_0000) {
+        let room = Room { end: 0x100_0000, taken: &[] };
+        if let Ok(plan) = kernel::plan(&file, &room, None) {
             for segment in plan.segments() {
                 prop_assert!(segment.range().end <= 0x100_0000);
                 prop_assert!(segment.bytes.len() as u64 <= segment.size);

@@ -25,6 +25,8 @@ pub struct Guest {
     pub(crate) initrd_limit: u64,
     /// The longest command line.
     pub(crate) longest_command_line: usize,
+    /// What the paravisor has to know of it.
+    pub(crate) paravisor_words: &'static str,
 }
 
 impl Guest {
@@ -35,7 +37,9 @@ impl Guest {
     /// If its file is not what it should be.
     pub fn relay(builds: &Builds) -> Result<Self> {
         let name = builds.guest.display().to_string();
-        Self::elf(&read(&builds.guest)?).context(|| name)
+        let guest = Self::elf(&read(&builds.guest)?).context(|| name)?;
+        // This guest understands the word; another might take offence.
+        Ok(Self { paravisor_words: "tell=shared_bit", ..guest })
     }
 
     /// Takes a Linux kernel in the format that distributions install, and its initial RAM disk.
@@ -51,6 +55,7 @@ impl Guest {
             own_end: header.own_end(),
             initrd_limit: header.initrd_limit(),
             longest_command_line: header.longest_command_line(),
+            paravisor_words: "",
             kernel: bytes,
             initrd,
         })
@@ -65,6 +70,7 @@ impl Guest {
             own_end,
             initrd_limit: RAM_LIMIT,
             longest_command_line: usize::MAX,
+            paravisor_words: "",
         })
     }
 }

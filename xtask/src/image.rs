@@ -84,7 +84,8 @@ impl Image {
                 "the guest's command line has {length} bytes; its kernel takes {longest}"
             )));
         }
-        let command_line = format!("{} -- {}", paravisor.trim(), guest_line.trim());
+        let words = guest.paravisor_words;
+        let command_line = format!("{} {words} -- {}", paravisor.trim(), guest_line.trim());
         lay_out(&window, command_line.as_bytes(), Some(guest), relay_table)
     }
 

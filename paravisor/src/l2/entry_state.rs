@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Registers at the start: of the first CPU, and of one that was woken by another.
 //!
-//! Spec: PVH "State from xen_start_info"; SDM "Processor State After Reset", "MP Initialization".
+//! Spec: PVH "State from xen_start_info"; MULTIBOOT "Machine state"; SDM "Processor State After Reset", "MP Initialization".
 
-use paravisor::exit::control_register::{split_cr0, split_cr4};
+use paravisor::{
+    exit::control_register::{split_cr0, split_cr4},
+    multiboot_info,
+};
 use tdcall::{L2EnterGuestState, md::l2_vmcs::Field};
 
-use super::fields::{
-    CR0_WRITABLE, CR4_WRITABLE, EFER_WRITABLE, IA32E_GUEST, Refused, write, write_masked,
+use super::{
+    fields::{
+        CR0_WRITABLE, CR4_WRITABLE, EFER_WRITABLE, IA32E_GUEST, Refused, write, write_masked,
+    },
+    load::Start,
 };
 
 /// A segment register's four fields.
@@ -56,15 +62,25 @@ const DR7_AFTER_RESET: u64 = 0x400;
 /// Family 6, as RDX tells after reset.
 const SIGNATURE: u64 = 0x600;
 
-/// The first CPU: 32-bit protected mode without paging, RBX at the start info.
-pub(super) fn pvh(
-    state: &mut L2EnterGuestState,
-    entry: u32,
-    start_info: u32,
-) -> Result<(), Refused> {
+/// The first CPU, as its kernel's boot protocol wants it.
+pub(super) fn first(state: &mut L2EnterGuestState, start: Start) -> Result<(), Refused> {
+    match start {
+        Start::Pvh { entry, start_info } => protected(state, entry, 0, start_info),
+        Start::Multiboot { entry, information } => {
+            protected(state, entry, multiboot_info::LOADER_MAGIC, information)
+        }
+    }
+}
+
+/// 32-bit protected mode with flat segments and without paging.
+fn protected(state: &mut L2EnterGuestState, entry: u32, eax: u32, ebx: u32) -> Result<(), Refused> {
     reset(CR0_PE | CR0_ET, FLAT_CODE, FLAT_DATA)?;
-    *state =
-        L2EnterGuestState { rbx: start_info.into(), rip: entry.into(), ..L2EnterGuestState::new() };
+    *state = L2EnterGuestState {
+        rax: eax.into(),
+        rbx: ebx.into(),
+        rip: entry.into(),
+        ..L2EnterGuestState::new()
+    };
     Ok(())
 }
 

@@ -85,8 +85,7 @@ impl Vcpu {
 
     /// Starts as the first CPU does.
     pub(super) fn start_first(&mut self) -> Result<(), Refused> {
-        let (entry, start_info) = (vm().entry, vm().start_info);
-        entry_state::pvh(self.state(), entry, start_info)
+        entry_state::first(self.state(), vm().start)
     }
 
     /// Starts in real mode at `page`, with an APIC after INIT.

@@ -7,7 +7,7 @@ use paravisor::command_line::Options;
 use spin::Once;
 use tdcall::{Instruction, VmIndex, md, tdg};
 
-use super::load;
+use super::load::{self, Start};
 use crate::{
     cpus,
     epitaph::give_up,
@@ -32,10 +32,8 @@ pub(super) struct Vm {
     pub(super) shared_bit: u64,
     /// TSC ticks of one tick of the APIC timer.
     pub(super) timer_ratio: u64,
-    /// Where the first CPU starts.
-    pub(super) entry: u32,
-    /// Where it finds the start info.
-    pub(super) start_info: u32,
+    /// How the first CPU starts.
+    pub(super) start: Start,
 }
 
 /// Makes L2 ready to run: memory, payload, parameters.
@@ -45,8 +43,8 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         give_up(format_args!("the TD has no L2 VM"));
     }
     let Some(guest) = guest else { give_up(format_args!("the image has no guest")) };
-    let loaded = match load::load(guest, options.guest, shared_bit) {
-        Ok(loaded) => loaded,
+    let start = match load::load(guest, options, shared_bit) {
+        Ok(start) => start,
         Err(error) => give_up(format_args!("payload: {error}")),
     };
     let ram = 0..GuestRam::get().end();
@@ -56,14 +54,8 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
     }
     let cpus = options.cpus.unwrap_or(u32::MAX).min(cpus::count());
     let megahertz = frequency();
-    info!("ready: cpus={cpus} ram={:#x} entry={:#x}", GuestRam::get().end(), loaded.entry);
-    L2.call_once(|| Vm {
-        cpus,
-        shared_bit,
-        timer_ratio: megahertz,
-        entry: loaded.entry,
-        start_info: loaded.start_info,
-    });
+    info!("ready: cpus={cpus} ram={:#x} {start}", GuestRam::get().end());
+    L2.call_once(|| Vm { cpus, shared_bit, timer_ratio: megahertz, start });
 }
 
 /// L2 as a whole. Only called by CPUs that were let go after [`prepare`].

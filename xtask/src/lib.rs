@@ -23,6 +23,9 @@ mod progress;
 /// The Rust compiler in use.
 mod toolchain;
 
+/// apt with a state of its own.
+mod apt;
+
 /// The core library of the bare-metal target.
 mod sysroot;
 
@@ -37,6 +40,18 @@ pub mod guest;
 
 /// The TD's image.
 pub mod image;
+
+/// Packages of Debian that guests are made of, cached.
+mod debian_package;
+
+/// Kernels as Debian ships them.
+pub mod debian_kernel;
+
+/// What a Linux guest finds at its start: busybox and the test's own `/init`.
+pub mod initramfs;
+
+/// The disk of a Linux guest.
+pub mod disk;
 
 /// The machine emulator.
 pub mod qemu;

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library's source from Debian: `rust-src`, or `rust-web-src` where that one is newer.
-//!
-//! apt is used with a source list and a state of our own, hence without root and without a trace
-//! in the system's. The mirror is the one that the system's own list names.
 
 use core::time::Duration;
 use std::{
@@ -10,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Failure, Result, failure::Context, paths, progress::step, tool::Tool};
+use crate::{Failure, Result, apt::Apt, failure::Context, progress::step, tool::Tool};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -20,88 +17,27 @@ const SUITES: [&str; 6] =
 
 const PACKAGES: [&str; 2] = ["rust-src", "rust-web-src"];
 
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
 /// What the core library consists of, out of a tree ten times that size.
 const PARTS: [&str; 5] = ["core", "alloc", "compiler-builtins", "portable-simd", "stdarch"];
 
 /// Fetches the source of exactly `release` and returns its directory below `work`.
 pub(crate) fn fetch(release: &str, work: &Path) -> Result<PathBuf> {
-    for program in ["apt-get", "apt-cache", "dpkg-deb", "tar"] {
-        if paths::program(program).is_none() {
-            return Err(Failure::new(format!("no {program} here, hence no Debian package")));
-        }
-    }
-    let apt = Apt::new(work)?;
+    let apt = Apt::new(work, &SUITES)?;
     step("set-up", "reading Debian's package lists", || apt.update())?;
-    let package = apt
-        .package(release)?
+    let package = package(&apt, release)?
         .ok_or_else(|| Failure::new(format!("Debian has no rust-src of release {release}")))?;
     let archive = step("set-up", &format!("fetching {package}"), || apt.download(&package))?;
     unpack(&archive, work)
 }
 
-/// apt with its own list and state.
-struct Apt<'a> {
-    work: &'a Path,
-    options: Vec<String>,
-}
-
-impl<'a> Apt<'a> {
-    fn new(work: &'a Path) -> Result<Self> {
-        let mirror = mirror()?;
-        let lines = SUITES.map(|suite| {
-            let archive = if suite.ends_with("-security") { "debian-security" } else { "debian" };
-            format!("deb [signed-by={KEYRING}] {mirror}/{archive} {suite} main\n")
-        });
-        let list = work.join("sources.list");
-        fs::write(&list, lines.concat()).context(|| format!("cannot write {}", list.display()))?;
-        let lists = paths::created(work.join("lists/partial"))?;
-        let archives = paths::created(work.join("cache/archives/partial"))?;
-        let (lists, cache) = (lists.parent(), archives.ancestors().nth(2));
-        let shown = |path: Option<&Path>| path.unwrap_or(work).display().to_string();
-        let options = vec![
-            format!("Dir::Etc::sourcelist={}", list.display()),
-            "Dir::Etc::sourceparts=/dev/null".to_owned(),
-            format!("Dir::State::Lists={}", shown(lists)),
-            format!("Dir::Cache={}", shown(cache)),
-            "APT::Sandbox::User=".to_owned(),
-            "APT::Architecture=amd64".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
-        ];
-        Ok(Self { work, options })
-    }
-
-    fn run(&self, program: &str) -> Tool {
-        let options = self.options.iter().flat_map(|option| ["-o", option]);
-        Tool::new(program, LIMIT).args(options).directory(self.work)
-    }
-
-    fn update(&self) -> Result<()> {
-        self.run("apt-get").args(["--quiet", "update"]).stdout().map(|_| ())
-    }
-
-    /// Returns `name=version` of the package that has exactly the compiler's release.
-    fn package(&self, release: &str) -> Result<Option<String>> {
-        for name in PACKAGES {
-            let table = self.run("apt-cache").args(["madison", name]).stdout()?;
-            if let Some(version) = version_of(release, &table) {
-                return Ok(Some(format!("{name}={version}")));
-            }
+/// Returns `name=version` of the package that has exactly the compiler's release.
+fn package(apt: &Apt<'_>, release: &str) -> Result<Option<String>> {
+    for name in PACKAGES {
+        if let Some(version) = version_of(release, &apt.versions(name)?) {
+            return Ok(Some(format!("{name}={version}")));
         }
-        Ok(None)
     }
-
-    fn download(&self, package: &str) -> Result<PathBuf> {
-        self.run("apt-get").args(["--quiet", "download", package]).stdout()?;
-        let entries = fs::read_dir(self.work).context(|| "cannot list the download".to_owned())?;
-        entries
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-            .ok_or_else(|| Failure::new(format!("apt-get left no file for {package}")))
-    }
+    Ok(None)
 }
 
 /// Finds the version of `release` in lines such as `name | version | where`.
@@ -110,17 +46,6 @@ fn version_of<'t>(release: &str, table: &'t str) -> Option<&'t str> {
     table.lines().filter_map(version).find(|version| {
         version.strip_prefix(release).is_some_and(|rest| rest.starts_with(['+', '-']))
     })
-}
-
-/// Returns the mirror that this machine's own package lists come from, without the archive's name.
-fn mirror() -> Result<String> {
-    let targets = Tool::new("apt-get", LIMIT)
-        .args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
-        .stdout()?;
-    targets
-        .lines()
-        .find_map(|uri| uri.trim_end_matches('/').strip_suffix("/debian").map(str::to_owned))
-        .ok_or_else(|| Failure::new("this machine's apt knows no Debian mirror"))
 }
 
 fn unpack(archive: &Path, work: &Path) -> Result<PathBuf> {

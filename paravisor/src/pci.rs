@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! PCI as L2 sees it: the host's devices, with L1 between them and their interrupts.
 //!
-//! Configuration space is the host's and passes through, except for the two capabilities that say
-//! where a device sends its interrupts. There L2 reads what it wrote, and the device gets a reserved
-//! vector of L1 instead. Nothing the host answers is trusted further than that a wrong answer
-//! breaks the device it is about.
+//! Configuration space is the host's as far as the filter lets it through, except for the two
+//! capabilities that say where a device sends its interrupts. There L2 reads what it wrote, and the
+//! device gets a reserved vector of L1 instead. Nothing the host answers is trusted further than that
+//! a wrong answer breaks the device it is about.
 //!
 //! Spec: PCI "Configuration Space", "MSI and MSI-X Operation".
 
@@ -14,8 +14,11 @@ pub mod address;
 /// Messages as L2 writes them: which vector, which CPU, or nonsense.
 pub mod message;
 
-/// Finding the two capabilities in a list that the host wrote.
+/// The list of capabilities, as the host wrote it.
 pub mod capability;
+
+/// What L2 sees of a function's configuration space, and what it may change.
+pub mod filter;
 
 /// The way of one interrupt: what L2 wants, what is mapped for it.
 pub mod route;
@@ -35,9 +38,12 @@ pub mod machine;
 /// One PCI function.
 pub mod function;
 
+/// The host bridge, which is L1's own.
+pub mod host_bridge;
+
 /// A machine for the tests of the modules above.
 #[cfg(test)]
 pub(crate) mod model;
 
-/// All functions that L2 has touched.
+/// All functions that L2 has.
 pub mod bus;

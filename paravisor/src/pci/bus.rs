@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All functions that L2 has touched, and the ports by which it touches them.
+//! All functions that L2 has, and the ports by which it touches them.
 //!
-//! Functions are looked at when L2 first does. Their number is bounded; what comes after that does
-//! not exist for L2, because its interrupts could not be watched.
+//! They are looked for once, on bus 0, when L2 first looks at any: kernels ask for every number there
+//! is, and each answer of the host would cost exits of the TD. Their number is bounded; what comes
+//! after that does not exist for L2, because its interrupts could not be watched.
 
 use super::{
     address::{AddressPort, Bdf},
     function::Function,
+    host_bridge,
     machine::{Location, Machine, Register},
 };
 use crate::width::{low32, ones};
@@ -15,18 +17,26 @@ use alloc::vec::Vec;
 /// L2's PCI bus.
 #[derive(Debug)]
 pub struct Bus<M> {
-    functions: Vec<(Bdf, Function<M>)>,
+    /// In the order of their numbers; `None` before they were looked for.
+    functions: Option<Vec<(Bdf, Function<M>)>>,
     address: AddressPort,
 }
 
 const MAX_FUNCTIONS: usize = 64;
 const NO_VENDOR: u32 = 0xffff;
+const DEVICES: u16 = 32;
+const FUNCTIONS: u16 = 8;
 
 impl<M> Bus<M> {
     /// A bus nobody has looked at.
     #[must_use]
     pub const fn new() -> Self {
-        Self { functions: Vec::new(), address: AddressPort(0) }
+        Self { functions: None, address: AddressPort(0) }
+    }
+
+    /// Makes it a bus of the host bridge alone.
+    pub fn hide_functions(&mut self) {
+        self.functions = Some(Vec::new());
     }
 
     /// Whether `port` is one of the eight ports of configuration mechanism 1.
@@ -42,6 +52,9 @@ impl<M> Bus<M> {
             return self.address.0;
         }
         let Some((bdf, offset)) = self.selected(port, size) else { return absent };
+        if bdf == host_bridge::BDF {
+            return host_bridge::read(offset & !3) >> (8 * (offset & 3)) & absent;
+        }
         match self.function(machine, bdf) {
             Some(function) => function.config_read(machine, offset, size) & absent,
             None => absent,
@@ -89,8 +102,9 @@ impl<M> Bus<M> {
         machine: &mut impl Machine<Mapping = M>,
         gpa: u64,
     ) -> Option<&mut Function<M>> {
-        let found = self.functions.iter_mut().position(|(_, f)| f.claims(machine, gpa))?;
-        self.functions.get_mut(found).map(|(_, function)| function)
+        let functions = self.functions.as_mut()?;
+        let found = functions.iter_mut().position(|(_, function)| function.claims(machine, gpa))?;
+        functions.get_mut(found).map(|(_, function)| function)
     }
 
     /// The register behind a data port, if the access stays within its dword.
@@ -106,19 +120,35 @@ impl<M> Bus<M> {
         machine: &mut impl Machine<Mapping = M>,
         bdf: Bdf,
     ) -> Option<&mut Function<M>> {
-        let at = match self.functions.binary_search_by_key(&bdf, |(known, _)| *known) {
-            Ok(at) => at,
-            Err(at) => {
-                let vendor = machine.config_read(Register { bdf, offset: 0, size: 2 });
-                if vendor & NO_VENDOR == NO_VENDOR || self.functions.len() >= MAX_FUNCTIONS {
-                    return None;
-                }
-                self.functions.insert(at, (bdf, Function::discover(machine, bdf)));
-                at
-            }
-        };
-        self.functions.get_mut(at).map(|(_, function)| function)
+        if bdf == host_bridge::BDF {
+            return None;
+        }
+        let functions = self.functions.get_or_insert_with(|| scan(machine));
+        let found = functions.binary_search_by_key(&bdf, |(known, _)| *known).ok()?;
+        functions.get_mut(found).map(|(_, function)| function)
     }
+}
+
+/// Looks for the host's functions. Those beyond a device's first are looked for if that says so.
+fn scan<M>(machine: &mut impl Machine<Mapping = M>) -> Vec<(Bdf, Function<M>)> {
+    let mut functions = Vec::new();
+    for first in (0..DEVICES * FUNCTIONS).step_by(usize::from(FUNCTIONS)) {
+        let mut count = 1;
+        for bdf in (first..first + FUNCTIONS).map(Bdf) {
+            if bdf.0 >= first + count || functions.len() >= MAX_FUNCTIONS {
+                break;
+            }
+            let vendor = machine.config_read(Register { bdf, offset: 0, size: 2 });
+            if vendor & NO_VENDOR == NO_VENDOR {
+                continue;
+            }
+            if let Some(function) = Function::discover(machine, bdf) {
+                count = if function.has_siblings() { FUNCTIONS } else { count };
+                functions.push((bdf, function));
+            }
+        }
+    }
+    functions
 }
 
 impl<M> Default for Bus<M> {

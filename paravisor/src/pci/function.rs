@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One PCI function: its configuration space with L2's view of the two capabilities laid over it.
+//! One PCI function: its configuration space by the filter, with L2's view of the two capabilities by
+//! which it interrupts laid over it.
 
 use super::{
     address::Bdf,
-    capability,
+    capability::Id,
+    filter::{Action, Filter},
     machine::{Location, Machine, Register, Source},
     message::Message,
     msi::{Msi, Power},
@@ -17,6 +19,7 @@ use crate::width::{low16, low32, ones};
 #[derive(Debug)]
 pub struct Function<M> {
     bdf: Bdf,
+    filter: Filter,
     msi: Option<MsiFunction<M>>,
     msix: Option<MsixFunction<M>>,
 }
@@ -45,22 +48,28 @@ const BAR_WIDE: u32 = 2 << 1;
 const PAGE: u64 = 0x1000;
 
 impl<M> Function<M> {
-    /// Looks at the function at `bdf`, which exists.
-    pub fn discover(machine: &mut impl Machine<Mapping = M>, bdf: Bdf) -> Self {
+    /// Looks at the function at `bdf`, which exists. `None` if it is nothing for L2.
+    pub fn discover(machine: &mut impl Machine<Mapping = M>, bdf: Bdf) -> Option<Self> {
         let mut read =
             |offset, size| machine.config_read(Register { bdf, offset, size }) & low32(ones(size));
-        let found = capability::find(&mut read);
-        let msi = found.msi.map(|offset| MsiFunction {
+        let filter = Filter::discover(&mut read)?;
+        let msi = filter.capability(Id::MSI).map(|offset| MsiFunction {
             view: Msi::new(offset, low16(read(offset + 2, 2).into())),
             route: Route::NONE,
             sent: None,
         });
-        let msix = found.msix.map(|offset| {
+        let msix = filter.capability(Id::MSIX).map(|offset| {
             let control = low16(read(offset + 2, 2).into());
             let view = Msix::new(offset, control, read(offset + 4, 4));
             MsixFunction { view, table: None, gpa: None }
         });
-        Self { bdf, msi, msix }
+        Some(Self { bdf, filter, msi, msix })
+    }
+
+    /// Whether the function says that there are more in its device.
+    #[must_use]
+    pub const fn has_siblings(&self) -> bool {
+        self.filter.has_siblings()
     }
 
     /// L2 reads configuration space.
@@ -70,13 +79,7 @@ impl<M> Function<M> {
         offset: u8,
         size: u8,
     ) -> u32 {
-        let dword = offset & !3;
-        let covered = self.msi.as_ref().is_some_and(|msi| msi.view.covers(dword))
-            || self.msix.as_ref().is_some_and(|msix| msix.view.covers(dword));
-        if !covered {
-            return machine.config_read(Register { bdf: self.bdf, offset, size });
-        }
-        self.view(machine, dword) >> (8 * (offset & 3)) & low32(ones(size))
+        self.view(machine, offset & !3) >> (8 * (offset & 3)) & low32(ones(size))
     }
 
     /// L2 writes configuration space.
@@ -96,11 +99,28 @@ impl<M> Function<M> {
             let whole = self.view(machine, dword) & !mask | value << shift & mask;
             self.write_msix_control(machine, whole);
         } else {
-            machine.config_write(Register { bdf: self.bdf, offset, size }, value);
-            if let Some(msix) = &mut self.msix
-                && (FIRST_BAR..END_OF_BARS).contains(&offset)
-            {
-                msix.gpa = None;
+            let action = self.filter.write(offset, size, value);
+            self.act(machine, action);
+        }
+    }
+
+    /// Does what the filter lets through.
+    fn act(&mut self, machine: &mut impl Machine<Mapping = M>, action: Action) {
+        let bdf = self.bdf;
+        match action {
+            Action::None => {}
+            Action::Write { offset, size, value } => {
+                machine.config_write(Register { bdf, offset, size }, value);
+                if let Some(msix) = &mut self.msix
+                    && (FIRST_BAR..END_OF_BARS).contains(&offset)
+                {
+                    msix.gpa = None;
+                }
+            }
+            Action::Change { offset, bits, value } => {
+                let register = Register { bdf, offset, size: 2 };
+                let old = low16(machine.config_read(register).into());
+                machine.config_write(register, (old & !bits | value).into());
             }
         }
     }
@@ -145,14 +165,17 @@ impl<M> Function<M> {
         table.write(machine, place, (offset, at.size), value);
     }
 
-    /// L2's view of one dword of a capability.
+    /// L2's view of one dword.
     fn view(&self, machine: &mut impl Machine<Mapping = M>, dword: u8) -> u32 {
         let register = Register { bdf: self.bdf, offset: dword, size: 4 };
-        let device = machine.config_read(register);
+        let device = self.filter.read(dword, || machine.config_read(register));
         if let Some(msi) = self.msi.as_ref().filter(|msi| msi.view.covers(dword)) {
             return msi.view.read(dword, device);
         }
-        self.msix.as_ref().map_or(device, |msix| msix.view.read(device))
+        match self.msix.as_ref().filter(|msix| msix.view.covers(dword)) {
+            Some(msix) => msix.view.read(device),
+            None => device,
+        }
     }
 
     fn write_msi(&mut self, machine: &mut impl Machine<Mapping = M>, dword: u8, value: u32) {

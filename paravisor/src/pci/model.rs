@@ -20,6 +20,8 @@ pub(crate) struct Model {
     pub(crate) memory: BTreeMap<u64, u32>,
     pub(crate) log: Vec<String>,
     pub(crate) free: u8,
+    /// How often configuration space was read.
+    pub(crate) asked: u32,
     next: u8,
 }
 
@@ -49,6 +51,7 @@ impl Machine for Model {
     type Mapping = (Target, u8);
 
     fn config_read(&mut self, register: Register) -> u32 {
+        self.asked += 1;
         if register.bdf == BDF { self.get(register.offset, register.size) } else { u32::MAX }
     }
 

@@ -41,3 +41,41 @@ fn an_access_across_the_dword_reads_as_ones() {
     assert_eq!(bus.read(&mut model, 0xcfd, 4), 0xffff_ffff);
     assert_eq!(bus.read(&mut model, 0xcf9, 1), 0xff);
 }
+
+#[test]
+fn the_host_bridge_is_l1_s_own() {
+    let (mut bus, mut model) = machine();
+    bus.write(&mut model, (0xcf8, 4), 0x8000_0008);
+    assert_eq!(bus.read(&mut model, 0xcfe, 2), 0x0600, "the class kernels look for");
+    bus.write(&mut model, (0xcfc, 4), 0xffff_ffff);
+    assert_eq!(bus.read(&mut model, 0xcfc, 4), 0x0600_0000);
+    assert!(model.take_log().is_empty());
+}
+
+#[test]
+fn the_host_is_asked_once_which_functions_there_are() {
+    let (mut bus, mut model) = machine();
+    let mut found = 0;
+    for bdf in 0..0x1_0000_u32 {
+        bus.write(&mut model, (0xcf8, 4), 1 << 31 | bdf << 8);
+        if bus.read(&mut model, 0xcfc, 2) != 0xffff {
+            found += 1;
+        }
+        if bdf == 1 {
+            assert!(model.asked <= 32 + 20, "asked {} times", model.asked);
+            model.asked = 0;
+        }
+    }
+    assert_eq!((found, model.asked), (2, 0));
+}
+
+#[test]
+fn a_bus_can_have_the_host_bridge_alone() {
+    let (mut bus, mut model) = machine();
+    bus.hide_functions();
+    bus.write(&mut model, (0xcf8, 4), 0x8000_1000);
+    assert_eq!(bus.read(&mut model, 0xcfc, 4), 0xffff_ffff);
+    bus.write(&mut model, (0xcf8, 4), 0x8000_0000);
+    assert_eq!(bus.read(&mut model, 0xcfc, 4), 0x0008_1b36);
+    assert_eq!(model.asked, 0);
+}

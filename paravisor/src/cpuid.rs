@@ -6,6 +6,8 @@
 //!
 //! Spec: SDM volume 2, "CPUID"; TDX-BASE "CPUID Virtualization".
 
+use crate::width::low32;
+
 /// EAX, EBX, ECX, EDX.
 pub type Answer = [u32; 4];
 
@@ -90,6 +92,7 @@ pub fn answer(
         0xb => topology(processor, subleaf),
         0xd if subleaf < 19 => native(0xd, subleaf),
         0x15 => native(0x15, 0),
+        0x16 => frequencies(native(0x15, 0)),
         0x4000_0000 => signature(),
         0x8000_0000 => [MAX_EXTENDED, 0, 0, 0],
         0x8000_0001 | 0x8000_0007 | 0x8000_0008 => native(leaf, 0),
@@ -118,6 +121,16 @@ fn topology(processor: Processor, subleaf: u32) -> Answer {
         1 => [bits, processor.cpus, CORES | 1, processor.id],
         _ => [0, 0, subleaf & 0xff, processor.id],
     }
+}
+
+/// The processor's frequency in MHz, base and highest, by the ratio to its crystal; and the bus's. A
+/// kernel without it measures, by a timer that is not there: some 100,000 port accesses.
+fn frequencies([denominator, numerator, crystal, _]: Answer) -> Answer {
+    const BUS: u32 = 100;
+    const FIELD: u64 = 0xffff;
+    let hertz = u64::from(crystal) * u64::from(numerator) / u64::from(denominator.max(1));
+    let megahertz = low32((hertz / 1_000_000).min(FIELD));
+    [megahertz, megahertz, BUS, 0]
 }
 
 fn signature() -> Answer {
@@ -177,6 +190,17 @@ mod tests {
         for leaf in (0..0x30).chain(0x4000_0000..0x4000_0010).chain(0x8000_0000..0x8000_0010) {
             answer((leaf, 5), CPU, native);
         }
+    }
+
+    #[test]
+    fn the_frequency_is_that_of_crystal_and_ratio() {
+        let of = |ratio| {
+            answer((0x16, 0), CPU, move |leaf, _| if leaf == 0x15 { ratio } else { [0; 4] })
+        };
+        assert_eq!(of([1, 40, 25_000_000, 0]), [1000, 1000, 100, 0]);
+        assert_eq!(of([2, 168, 25_000_000, 0])[0], 2100);
+        assert_eq!(of([0; 4])[0], 0, "not known");
+        assert_eq!(of([1, u32::MAX, u32::MAX, 0])[0], 0xffff);
     }
 
     #[test]

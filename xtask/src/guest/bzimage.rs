@@ -6,6 +6,7 @@
 //!
 //! Spec: LINUX "The Real-Mode Kernel Header".
 
+use super::description::description;
 use crate::{Failure, Result};
 
 /// The protocol that brought the flags of the 64-bit entry point: 2.12.
@@ -87,31 +88,6 @@ fn word(file: &[u8], at: usize) -> Result<u16> {
 
 fn double(file: &[u8], at: usize) -> Result<u32> {
     Ok(u32::from(word(file, at)?) | u32::from(word(file, at + 2)?) << 16)
-}
-
-/// What a file is by its first bytes.
-fn description(file: &[u8]) -> &'static str {
-    const KNOWN: [(&[u8], &str); 10] = [
-        (b"\x7fELF", "an ELF file, which `--guest PATH` takes"),
-        (b"\x1f\x8b", "a gzip file"),
-        (b"\x28\xb5\x2f\xfd", "a zstd file"),
-        (b"\xfd7zXZ", "an xz file"),
-        (b"070701", "a cpio archive: an initrd?"),
-        (b"!<arch>\n", "an archive: a Debian package?"),
-        (b"MZ", "a Windows or EFI executable"),
-        (b"#!", "a script"),
-        (b"\x27\x05\x19\x56", "a U-Boot image"),
-        (b"QFI\xfb", "a disk image"),
-    ];
-    if file.is_empty() {
-        return "an empty file";
-    }
-    let known = KNOWN.iter().find(|(magic, _)| file.starts_with(magic));
-    match known {
-        Some((_, name)) => name,
-        None if file.iter().take(512).all(|byte| byte.is_ascii() && *byte != 0) => "a text",
-        None => "a file of unknown kind",
-    }
 }
 
 #[cfg(test)]

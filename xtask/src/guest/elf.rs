@@ -10,6 +10,9 @@ use object::{
 
 use crate::{Failure, Result, failure::Context};
 
+/// The note that says that a kernel starts by PVH.
+const PVH_NOTE: (&[u8], elf::NoteType) = (b"Xen", elf::NoteType(18));
+
 /// Returns all up to the end of the last segment, without the section table, which would point at
 /// what is cut off; and the address behind the last segment in memory.
 pub(super) fn loadable_part(file: &[u8]) -> Result<(Vec<u8>, u64)> {
@@ -23,6 +26,30 @@ pub(super) fn loadable_part(file: &[u8]) -> Result<(Vec<u8>, u64)> {
         }
         _ => Err(Failure::new("not an ELF file")),
     }
+}
+
+/// Whether a note says that the kernel starts by PVH.
+pub(super) fn has_pvh_note(file: &[u8]) -> Result<bool> {
+    match FileKind::parse(file) {
+        Ok(FileKind::Elf64) => noted::<elf::FileHeader64<Endianness>>(file),
+        Ok(FileKind::Elf32) => noted::<elf::FileHeader32<Endianness>>(file),
+        _ => Err(Failure::new("not an ELF file")),
+    }
+}
+
+fn noted<Header: FileHeader<Endian = Endianness>>(file: &[u8]) -> Result<bool> {
+    let bad = || "not a complete ELF file".to_owned();
+    let header = Header::parse(file).context(bad)?;
+    let endian = header.endian().context(bad)?;
+    for segment in header.program_headers(endian, file).context(bad)? {
+        let Some(mut notes) = segment.notes(endian, file).context(bad)? else { continue };
+        while let Some(note) = notes.next().context(bad)? {
+            if (note.name(), note.n_type(endian)) == PVH_NOTE {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn part<Header: FileHeader<Endian = Endianness>>(
@@ -52,7 +79,7 @@ fn part<Header: FileHeader<Endian = Endianness>>(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::loadable_part;
+    use super::{has_pvh_note, loadable_part};
 
     /// An ELF64 file with one segment of `data` at `address`, and bytes that no segment covers.
     pub(crate) fn elf(address: u64, data: &[u8]) -> Vec<u8> {
@@ -71,6 +98,33 @@ pub(crate) mod tests {
         file.extend_from_slice(data);
         file.extend_from_slice(b"debug information");
         file
+    }
+
+    /// The same with a second program header, of a note segment of `notes`.
+    pub(crate) fn noted_elf(notes: &[u8]) -> Vec<u8> {
+        let mut file = elf(0x10_0000, b"text");
+        file.truncate(0x7c);
+        file[0x38] = 2;
+        let mut header = vec![0; 56];
+        header[0] = 4;
+        header[8..16].copy_from_slice(&(0x7cu64 + 56).to_le_bytes());
+        header[32..40].copy_from_slice(&(notes.len() as u64).to_le_bytes());
+        header[48] = 4;
+        file.splice(0x78..0x78, header);
+        file[0x48..0x50].copy_from_slice(&(0x78u64 + 56).to_le_bytes());
+        file.extend(notes);
+        file
+    }
+
+    #[test]
+    fn a_pvh_note_is_found() {
+        let note = b"\x04\0\0\0\x04\0\0\0\x12\0\0\0Xen\0\0\0\x10\0";
+        assert!(has_pvh_note(&noted_elf(note)).unwrap());
+        let mut other = *note;
+        other[8] = 17;
+        assert!(!has_pvh_note(&noted_elf(&other)).unwrap());
+        assert!(!has_pvh_note(&elf(0x10_0000, b"text")).unwrap());
+        assert!(has_pvh_note(b"text").is_err());
     }
 
     #[test]

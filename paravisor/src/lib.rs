@@ -43,6 +43,12 @@ pub mod linux;
 /// L2's machine, as it is told.
 pub mod acpi;
 
+/// What a CPU needs to start in 64-bit mode.
+pub mod long_mode;
+
+/// How L2 starts its other CPUs.
+pub mod mailbox;
+
 /// What L2 is told at its start.
 pub mod hand_off;
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Registers at the start: of the first CPU, and of one that was woken by another.
 //!
-//! Spec: PVH "State from xen_start_info"; MULTIBOOT "Machine state"; SDM "Processor State After Reset", "MP Initialization".
+//! Spec: PVH "State from xen_start_info"; MULTIBOOT "Machine state"; LINUX "64-bit Boot Protocol";
+//! ACPI "Multiprocessor Wakeup Mailbox Structure"; SDM "Processor State After Reset", "MP
+//! Initialization".
 
 use paravisor::{
     exit::control_register::{split_cr0, split_cr4},
-    multiboot_info,
+    long_mode, multiboot_info,
 };
 use tdcall::{L2EnterGuestState, md::l2_vmcs::Field};
 
@@ -49,6 +51,8 @@ const TR: Segment = segment!(TR_SELECTOR, TR_BASE, TR_LIMIT, TR_ACCESS_RIGHTS);
 
 const FLAT_CODE: Descriptor =
     Descriptor { selector: 0x10, base: 0, limit: u32::MAX, rights: 0xc09b };
+const LONG_CODE: Descriptor =
+    Descriptor { selector: long_mode::CODE, base: 0, limit: u32::MAX, rights: 0xa09b };
 const FLAT_DATA: Descriptor =
     Descriptor { selector: 0x18, base: 0, limit: u32::MAX, rights: 0xc093 };
 const REAL_DATA: Descriptor = Descriptor { selector: 0, base: 0, limit: 0xffff, rights: 0x93 };
@@ -57,6 +61,12 @@ const BUSY_TASK: Descriptor = Descriptor { selector: 0, base: 0, limit: 0xffff, 
 
 const CR0_PE: u64 = 1;
 const CR0_ET: u64 = 1 << 4;
+const CR0_NE: u64 = 1 << 5;
+const CR0_WP: u64 = 1 << 16;
+const CR0_PG: u64 = 1 << 31;
+const CR4_PAE: u64 = 1 << 5;
+/// LME, LMA.
+const LONG: u64 = 1 << 8 | 1 << 10;
 const PAT_AFTER_RESET: u64 = 0x0007_0406_0007_0406;
 const DR7_AFTER_RESET: u64 = 0x400;
 /// Family 6, as RDX tells after reset.
@@ -81,6 +91,25 @@ fn protected(state: &mut L2EnterGuestState, entry: u32, eax: u32, ebx: u32) -> R
         rip: entry.into(),
         ..L2EnterGuestState::new()
     };
+    Ok(())
+}
+
+/// A CPU in 64-bit mode at `entry`, with `argument` in RSI. `tables` is where the page tables are that
+/// map memory to itself, with the segment descriptors behind them.
+pub(super) fn long(
+    state: &mut L2EnterGuestState,
+    (entry, argument): (u64, u64),
+    tables: u64,
+) -> Result<(), Refused> {
+    reset(CR0_PE | CR0_ET, LONG_CODE, FLAT_DATA)?;
+    write(Field::GDTR_BASE, tables + long_mode::DESCRIPTORS)?;
+    write(Field::GDTR_LIMIT, long_mode::DESCRIPTORS_LIMIT)?;
+    write(Field::CR3, tables)?;
+    set_cr4(CR4_PAE)?;
+    set_cr0(CR0_PE | CR0_ET | CR0_NE | CR0_WP | CR0_PG)?;
+    write_masked(Field::IA32_EFER, LONG, EFER_WRITABLE)?;
+    write_masked(Field::VM_ENTRY_CONTROLS, IA32E_GUEST, IA32E_GUEST)?;
+    *state = L2EnterGuestState { rsi: argument, rip: entry, ..L2EnterGuestState::new() };
     Ok(())
 }
 
@@ -126,15 +155,21 @@ fn reset(cr0: u64, code: Descriptor, data: Descriptor) -> Result<(), Refused> {
 fn set_control_registers(cr0: u64) -> Result<(), Refused> {
     write_masked(Field::VM_ENTRY_CONTROLS, 0, IA32E_GUEST)?;
     write_masked(Field::IA32_EFER, 0, EFER_WRITABLE)?;
-    if let Some(split) = split_cr0(cr0) {
-        write_masked(Field::CR0, split.register, CR0_WRITABLE)?;
-        write(Field::CR0_READ_SHADOW, split.shadow)?;
-    }
-    if let Some(split) = split_cr4(0) {
-        write_masked(Field::CR4, split.register, CR4_WRITABLE)?;
-        write(Field::CR4_READ_SHADOW, split.shadow)?;
-    }
+    set_cr0(cr0)?;
+    set_cr4(0)?;
     write(Field::CR3, 0)
+}
+
+fn set_cr0(value: u64) -> Result<(), Refused> {
+    let Some(split) = split_cr0(value) else { return Ok(()) };
+    write_masked(Field::CR0, split.register, CR0_WRITABLE)?;
+    write(Field::CR0_READ_SHADOW, split.shadow)
+}
+
+fn set_cr4(value: u64) -> Result<(), Refused> {
+    let Some(split) = split_cr4(value) else { return Ok(()) };
+    write_masked(Field::CR4, split.register, CR4_WRITABLE)?;
+    write(Field::CR4_READ_SHADOW, split.shadow)
 }
 
 impl Segment {

@@ -20,8 +20,19 @@ pub struct Options<'a> {
     pub tell_shared_bit: bool,
     /// How a guest starts that can start in more ways than one.
     pub entry: Option<Protocol>,
+    /// How L2's other CPUs start.
+    pub wake: Wake,
     /// Everything after ` -- `, verbatim.
     pub guest: &'a str,
+}
+
+/// How L2 starts its other CPUs. By INIT and start-up it always can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// By the mailbox of the ACPI tables.
+    Mailbox,
+    /// By INIT and start-up only.
+    Sipi,
 }
 
 /// Why the command line was refused.
@@ -52,8 +63,14 @@ impl fmt::Display for Error<'_> {
 pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
     let text = core::str::from_utf8(bytes).map_err(|_| Error::Encoding)?;
     let (own, guest) = split(text);
-    let mut options =
-        Options { log: LevelFilter::Info, cpus: None, tell_shared_bit: false, entry: None, guest };
+    let mut options = Options {
+        log: LevelFilter::Info,
+        cpus: None,
+        tell_shared_bit: false,
+        entry: None,
+        wake: Wake::Mailbox,
+        guest,
+    };
     for word in own.split_ascii_whitespace() {
         match word.split_once('=') {
             Some(("log", value)) => {
@@ -68,6 +85,9 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
             Some(("entry", "pvh")) => options.entry = Some(Protocol::Pvh),
             Some(("entry", "multiboot")) => options.entry = Some(Protocol::Multiboot),
             Some(("entry", _)) => return Err(Error::BadValue(word)),
+            Some(("wake", "mailbox")) => options.wake = Wake::Mailbox,
+            Some(("wake", "sipi")) => options.wake = Wake::Sipi,
+            Some(("wake", _)) => return Err(Error::BadValue(word)),
             _ => return Err(Error::UnknownKey(word)),
         }
     }
@@ -90,7 +110,7 @@ fn split(text: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Options, Protocol, parse};
+    use super::{Error, Options, Protocol, Wake, parse};
     use log::LevelFilter;
 
     #[test]
@@ -100,6 +120,7 @@ mod tests {
             cpus: None,
             tell_shared_bit: false,
             entry: None,
+            wake: Wake::Mailbox,
             guest: "",
         };
         assert_eq!(parse(b""), Ok(expected));
@@ -108,7 +129,8 @@ mod tests {
 
     #[test]
     fn own_keys_end_at_the_separator() {
-        let options = parse(b"log=debug cpus=2 -- scenario=demo count=3").unwrap();
+        let options = parse(b"log=debug cpus=2 wake=sipi -- scenario=demo count=3").unwrap();
+        assert_eq!(options.wake, Wake::Sipi);
         assert_eq!(options.log, LevelFilter::Debug);
         assert_eq!(options.cpus, Some(2));
         assert_eq!(options.guest, "scenario=demo count=3");
@@ -131,6 +153,7 @@ mod tests {
     fn what_is_not_understood_is_refused_by_name() {
         assert_eq!(parse(b"lgo=debug"), Err(Error::UnknownKey("lgo=debug")));
         assert_eq!(parse(b"quiet"), Err(Error::UnknownKey("quiet")));
+        assert_eq!(parse(b"wake=now"), Err(Error::BadValue("wake=now")));
         assert_eq!(parse(b"log=loud"), Err(Error::BadValue("log=loud")));
         for word in ["cpus=0", "tell=nothing", "entry=linux"] {
             assert_eq!(parse(word.as_bytes()), Err(Error::BadValue(word)));

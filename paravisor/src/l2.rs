@@ -10,6 +10,9 @@ mod vm;
 /// Copying the payload into L2's memory.
 mod load;
 
+/// What every L2 is told of its machine.
+mod platform;
+
 /// Fields of L2's VMCS and of the virtual CPU.
 mod fields;
 

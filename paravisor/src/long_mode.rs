@@ -36,7 +36,7 @@ pub fn pages(gpa: u64) -> [u8; SIZE] {
     };
     put(0, (gpa + 0x1000) | TABLE);
     for (gib, at) in (0..4).zip((0x1000..).step_by(8)) {
-        put(at, gib * GIB | PAGE);
+        put(at, (gib * GIB) | PAGE);
     }
     let descriptors = crate::width::index(DESCRIPTORS);
     put(descriptors + usize::from(CODE), LONG_CODE);

@@ -73,12 +73,17 @@ const DR7_AFTER_RESET: u64 = 0x400;
 const SIGNATURE: u64 = 0x600;
 
 /// The first CPU, as its kernel's boot protocol wants it.
-pub(super) fn first(state: &mut L2EnterGuestState, start: Start) -> Result<(), Refused> {
+pub(super) fn first(
+    state: &mut L2EnterGuestState,
+    start: Start,
+    tables: u64,
+) -> Result<(), Refused> {
     match start {
         Start::Pvh { entry, start_info } => protected(state, entry, 0, start_info),
         Start::Multiboot { entry, information } => {
             protected(state, entry, multiboot_info::LOADER_MAGIC, information)
         }
+        Start::Linux { entry, boot_params } => long(state, (entry, boot_params), tables),
     }
 }
 

@@ -6,6 +6,9 @@
 /// ELF files and multiboot kernels.
 mod kernel;
 
+/// Linux kernels.
+mod linux;
+
 use core::fmt;
 
 use paravisor::{
@@ -35,13 +38,20 @@ pub(super) enum Start {
         /// The multiboot information.
         information: u32,
     },
+    /// By the 64-bit entry of Linux.
+    Linux {
+        /// The entry point.
+        entry: u64,
+        /// The boot parameters.
+        boot_params: u64,
+    },
 }
 
 /// Why the payload cannot run.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Error {
-    /// There is no way to start such a file.
-    Kind(GuestKind),
+    /// The Linux kernel cannot be started.
+    Linux(linux::Error),
     /// The file is not one we load.
     Kernel(Refused),
     /// The file that came with the kernel is not in L2's RAM.
@@ -56,6 +66,7 @@ impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pvh { entry, .. } => write!(f, "start=pvh entry={entry:#x}"),
+            Self::Linux { entry, .. } => write!(f, "start=linux entry={entry:#x}"),
             Self::Multiboot { entry, .. } => write!(f, "start=multiboot entry={entry:#x}"),
         }
     }
@@ -64,10 +75,10 @@ impl fmt::Display for Start {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kind(kind) => write!(f, "there is no way to start a guest of kind {kind:?}"),
             Self::Kernel(error) => write!(f, "{error}"),
             Self::Module(gpa) => write!(f, "the initial RAM disk at {gpa:#x} is not in L2's RAM"),
             Self::Copy(gpa) => write!(f, "nothing can be copied to {gpa:#x}"),
+            Self::Linux(error) => write!(f, "{error}"),
             Self::CommandLine => f.write_str("the command line is too long"),
         }
     }
@@ -87,7 +98,9 @@ pub(super) fn load(guest: Guest, options: &Options<'_>, shared_bit: u64) -> Resu
         GuestKind::Elf | GuestKind::Multiboot => {
             kernel::load(&mut ram, &guest, options, shared_bit)
         }
-        kind @ GuestKind::Linux => Err(Error::Kind(kind)),
+        GuestKind::Linux => linux::load(&mut ram, &guest, options.guest)
+            .map(|(entry, boot_params)| Start::Linux { entry, boot_params })
+            .map_err(Error::Linux),
     }
 }
 

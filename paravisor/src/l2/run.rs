@@ -22,10 +22,10 @@ use super::{
     halt::{self, Halt},
     requests::{Served, serve},
     signals::{self, Signal},
-    vcpu::Vcpu,
+    vcpu::{Place, Vcpu},
     vm::vm,
 };
-use crate::{epitaph::give_up, interrupt::counters::DROPPED_EVENTS};
+use crate::{apic, epitaph::give_up, interrupt::counters::DROPPED_EVENTS};
 
 /// Runs this CPU's part of L2 for ever.
 pub(crate) fn run(index: usize) -> ! {
@@ -198,15 +198,21 @@ fn take_signals(vcpu: &mut Vcpu) -> Result<(), Refused> {
 
 /// Waits as a CPU does after INIT, then starts.
 fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
-    loop {
+    let place = loop {
         window();
         match signals::take(vcpu.index) {
-            Some(Signal::StartUp(page)) => {
-                debug!("cpu {}: start at {:#x}", vcpu.index, u32::from(page) << 12);
-                return vcpu.start_woken(page);
-            }
-            Some(Signal::Init | Signal::Nmi) => {}
-            None => halt::turn(vcpu.block),
+            Some(Signal::StartUp(page)) => break Place::RealMode(page),
+            Some(Signal::Init | Signal::Nmi) => continue,
+            None => {}
         }
-    }
+        if let Some(entry) = vm().others.called(vcpu.index) {
+            break Place::LongMode(entry);
+        }
+        if vm().others.mailbox.is_some() {
+            apic::arm_timer(cpu::tsc().saturating_add(vm().look_after));
+        }
+        halt::turn(vcpu.block);
+    };
+    debug!("cpu {}: start {place:x?}", vcpu.index);
+    vcpu.start_woken(place)
 }

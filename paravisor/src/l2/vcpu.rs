@@ -49,6 +49,15 @@ pub(super) struct Vcpu {
     state: *mut L2EnterGuestState,
 }
 
+/// Where a CPU that was woken starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In real mode at this page.
+    RealMode(u8),
+    /// In 64-bit mode at this address.
+    LongMode(u64),
+}
+
 /// Bits of the interruptibility state that end with the instruction: after STI, after MOV SS.
 const INSTRUCTION_SHADOW: u64 = 3;
 /// In the access rights of CS: 64-bit code, 32-bit code.
@@ -85,14 +94,19 @@ impl Vcpu {
 
     /// Starts as the first CPU does.
     pub(super) fn start_first(&mut self) -> Result<(), Refused> {
-        entry_state::first(self.state(), vm().start)
+        entry_state::first(self.state(), vm().start, vm().others.tables)
     }
 
-    /// Starts in real mode at `page`, with an APIC after INIT.
-    pub(super) fn start_woken(&mut self, page: u8) -> Result<(), Refused> {
+    /// Starts as `place` says, with an APIC after INIT.
+    pub(super) fn start_woken(&mut self, place: Place) -> Result<(), Refused> {
         self.event = None;
         self.invalidation = Invalidation::VPID;
-        entry_state::woken(self.state(), page)
+        match place {
+            Place::RealMode(page) => entry_state::woken(self.state(), page),
+            Place::LongMode(entry) => {
+                entry_state::long(self.state(), (entry, 0), vm().others.tables)
+            }
+        }
     }
 
     /// Runs L2. Interrupts are off, and the relay block says that L2 is entered.

@@ -7,7 +7,10 @@ use paravisor::command_line::Options;
 use spin::Once;
 use tdcall::{Instruction, VmIndex, md, tdg};
 
-use super::load::{self, Start};
+use super::{
+    load::{self, Start},
+    platform,
+};
 use crate::{
     cpus,
     epitaph::give_up,
@@ -21,6 +24,9 @@ pub(super) const VM: VmIndex = VmIndex::VM1;
 /// The unit of the TSC's frequency, and the frequency of L2's APIC timer.
 const CRYSTAL_HZ: u64 = 25_000_000;
 
+/// How often a CPU that waits for its start looks into the mailbox.
+const LOOKS_PER_SECOND: u64 = 500;
+
 static L2: Once<Vm> = Once::new();
 
 /// L2 as a whole.
@@ -32,8 +38,12 @@ pub(super) struct Vm {
     pub(super) shared_bit: u64,
     /// TSC ticks of one tick of the APIC timer.
     pub(super) timer_ratio: u64,
+    /// TSC ticks after which a CPU that waits for its start looks into the mailbox again.
+    pub(super) look_after: u64,
     /// How the first CPU starts.
     pub(super) start: Start,
+    /// How the others start.
+    pub(super) others: platform::Others,
 }
 
 /// Makes L2 ready to run: memory, payload, parameters.
@@ -43,6 +53,10 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         give_up(format_args!("the TD has no L2 VM"));
     }
     let Some(guest) = guest else { give_up(format_args!("the image has no guest")) };
+    let cpus = options.cpus.unwrap_or(u32::MAX).min(cpus::count());
+    let Some(others) = platform::lay_out(cpus, options.wake) else {
+        give_up(format_args!("there is no room to tell L2 of its machine"));
+    };
     let start = match load::load(guest, options, shared_bit) {
         Ok(start) => start,
         Err(error) => give_up(format_args!("payload: {error}")),
@@ -52,10 +66,16 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
     if let Err((gpa, status)) = unsafe { alias::give(VM, ram) } {
         give_up(format_args!("page {gpa:#x} cannot be given to L2: {status}"));
     }
-    let cpus = options.cpus.unwrap_or(u32::MAX).min(cpus::count());
     let megahertz = frequency();
     info!("ready: cpus={cpus} ram={:#x} {start}", GuestRam::get().end());
-    L2.call_once(|| Vm { cpus, shared_bit, timer_ratio: megahertz, start });
+    L2.call_once(|| Vm {
+        cpus,
+        shared_bit,
+        timer_ratio: megahertz,
+        look_after: megahertz * CRYSTAL_HZ / LOOKS_PER_SECOND,
+        start,
+        others,
+    });
 }
 
 /// L2 as a whole. Only called by CPUs that were let go after [`prepare`].

@@ -51,7 +51,7 @@ pub(super) fn load(
     let (map, command_line) = (area.regions(), command_line(options, shared_bit));
     let hand_off = HandOff {
         map: &map,
-        rsdp: 0,
+        rsdp: area.acpi().start,
         command_line: &command_line,
         module: module.map(|module| (module.address, module.length)),
     };

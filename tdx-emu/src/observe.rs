@@ -20,6 +20,9 @@ mod rows;
 /// The cost of one relay pass.
 mod pass;
 
+/// When L2 was started.
+mod first_entry;
+
 /// The last events.
 mod trace;
 
@@ -40,6 +43,7 @@ use spin::Once;
 pub(crate) use self::sources::Bdf;
 use self::{
     figures::Figures,
+    first_entry::FirstEntry,
     relay_table::{LANES, Slot, lane_of},
     sources::Sources,
     trace::{Entry, Event},
@@ -73,6 +77,7 @@ pub(crate) enum Trace {
 
 static OPTIONS: Once<Options> = Once::new();
 static SOURCES: Sources = Sources::new();
+static FIRST_ENTRY: FirstEntry = FirstEntry::new();
 static FIGURES: [Figures; CPUS] = [const { Figures::new() }; CPUS];
 
 /// Starts to attribute and to trace.
@@ -136,9 +141,17 @@ pub(crate) fn l1_interrupt(cpu: usize, vector: u8) {
 /// L1 entered an L2.
 pub(crate) fn vp_enter(cpu: usize, vm: u8, rvi: u8) {
     note(cpu, Event::VpEnter, rvi, u64::from(vm));
+    if let Some(options) = OPTIONS.get() {
+        FIRST_ENTRY.note(options.clock);
+    }
     let figures = of(cpu);
     figures.vp_enter.bump();
     figures.pass.end(&figures.rows);
+}
+
+/// Returns the clock's ticks since L2 was entered first, if it was.
+pub(crate) fn ticks_since_first_entry() -> Option<u64> {
+    FIRST_ENTRY.ticks_to((OPTIONS.get()?.clock)())
 }
 
 /// L1 tried to enter an L2 while an interrupt was pending for itself.

@@ -59,6 +59,9 @@ pub mod qemu;
 /// One run: a machine, what it printed, how it ended.
 pub mod machine;
 
+/// A Linux kernel directly on QEMU, to compare with.
+pub mod direct_boot;
+
 /// What the emulator reports of a run.
 pub mod report;
 

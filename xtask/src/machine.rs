@@ -26,8 +26,9 @@ use std::{
 
 use ivshmem_peer::Peer;
 
+use self::command_line::Files;
 pub use self::outcome::{Exit, Outcome};
-use self::{command_line::Files, scratch::Scratch};
+pub(crate) use self::scratch::Scratch;
 use crate::{
     Result,
     builds::Builds,

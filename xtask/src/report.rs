@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the emulator reports of a run: one JSON object a line, on a port of its own.
 
+use core::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, failure::Context};
@@ -14,6 +16,8 @@ pub struct Report {
     pub cpus: Vec<Cpu>,
     /// The guest's lines that begin with `result `.
     pub guest: Vec<String>,
+    /// For each of them, the microseconds since the guest's first instruction.
+    pub guest_times: Vec<u64>,
     /// How it ended, unless the machine died first.
     pub end: Option<End>,
     /// What happened when, if that was asked for.
@@ -122,7 +126,11 @@ pub struct TraceEvent {
 enum Record {
     Row(Row),
     Cpu(Cpu),
-    Guest { line: String },
+    Guest {
+        line: String,
+        #[serde(default)]
+        microseconds: u64,
+    },
     End(End),
     Trace(TraceEvent),
 }
@@ -141,7 +149,10 @@ impl Report {
             match record {
                 Record::Row(row) => report.rows.push(row),
                 Record::Cpu(cpu) => report.cpus.push(cpu),
-                Record::Guest { line } => report.guest.push(line),
+                Record::Guest { line, microseconds } => {
+                    report.guest.push(line);
+                    report.guest_times.push(microseconds);
+                }
                 Record::End(end) => report.end = Some(end),
                 Record::Trace(event) => report.trace.push(event),
             }
@@ -149,6 +160,14 @@ impl Report {
         // In an order that does not depend on which interrupt came first.
         report.rows.sort_by(|a, b| a.place().cmp(&b.place()));
         Ok(report)
+    }
+
+    /// Returns when the guest said the first line that begins with `prefix`, counted from its first
+    /// instruction.
+    #[must_use]
+    pub fn time_of(&self, prefix: &str) -> Option<Duration> {
+        let index = self.guest.iter().position(|line| line.starts_with(prefix))?;
+        self.guest_times.get(index).copied().map(Duration::from_micros)
     }
 
     /// Returns the sums of all rows.
@@ -168,13 +187,15 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::Report;
 
     const TEXT: &str = r#"
 {"type":"row","device":"1234:11e8","bdf":"00:02.0","entry":0,"cpu":0,"reserved":64,"vector":81,"mode":"posted","messages":9,"relayed":7,"merged":2,"lost":0,"host_exits":0,"tdvmcalls":0}
 {"type":"row","device":"1af4:1110","bdf":"00:03.0","entry":3,"cpu":1,"reserved":65,"vector":82,"mode":"posted","messages":5,"relayed":5,"merged":1,"lost":-1,"host_exits":0,"tdvmcalls":0}
 {"type":"cpu","cpu":0,"spurious":1,"unmapped":0,"notifications":9,"l2_exits":40,"l2_exits_pending_interrupt":7,"vp_enter":41,"vp_enter_refused":1,"td_exits":30,"tdvmcalls":20}
-{"type":"guest","line":"result scenario=demo ok=1"}
+{"type":"guest","line":"result scenario=demo ok=1","microseconds":70}
 {"type":"trace","ts":5,"cpu":0,"event":"device","vector":64,"arg":32}
 {"type":"end","status":"success","message":"","instructions":123}
 "#;
@@ -186,6 +207,8 @@ mod tests {
         assert_eq!(report.rows[0].vector, 81);
         assert_eq!(report.cpus[0].l2_exits_pending_interrupt, 7);
         assert_eq!(report.guest, ["result scenario=demo ok=1"]);
+        assert_eq!(report.time_of("result scenario="), Some(Duration::from_micros(70)));
+        assert_eq!(report.time_of("result nvme"), None);
         assert_eq!(report.end.unwrap().instructions, 123);
     }
 

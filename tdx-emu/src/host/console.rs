@@ -6,10 +6,11 @@ use spin::Mutex;
 use super::uart::Uart;
 use crate::{
     machine::{
+        clock,
         console::{self, Who},
         line_buffer::LineBuffer,
     },
-    observe::report,
+    observe::{self, report},
 };
 
 /// A serial port and the line that is being printed.
@@ -58,7 +59,8 @@ impl Console {
     fn print(&self, text: &str) {
         console::line(self.who, text);
         if self.who == Who::L2 && text.starts_with("result ") {
-            report::guest(&mut console::report, text);
+            let ticks = observe::ticks_since_first_entry().unwrap_or(0);
+            report::guest(&mut console::report, text, ticks / clock::mhz());
         }
     }
 }

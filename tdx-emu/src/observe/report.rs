@@ -39,9 +39,10 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A line that the guest gave as a result.
-pub(crate) fn guest(sink: Sink<'_>, line: &str) {
-    sink(format_args!(r#"{{"type":"guest","line":"{}"}}"#, Escaped(line)));
+/// A line that the guest gave as a result, so many microseconds after its first instruction.
+pub(crate) fn guest(sink: Sink<'_>, line: &str, microseconds: u64) {
+    let line = Escaped(line);
+    sink(format_args!(r#"{{"type":"guest","line":"{line}","microseconds":{microseconds}}}"#));
 }
 
 /// All rows of a CPU.

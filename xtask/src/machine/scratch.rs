@@ -15,10 +15,10 @@ use crate::{Result, failure::Context};
 
 /// A directory of our own, closed to other users.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         /// Tells the directories of one process apart.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
@@ -36,7 +36,7 @@ impl Scratch {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

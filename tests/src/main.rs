@@ -42,6 +42,9 @@ mod hostile;
 /// Starts that cannot succeed.
 mod bad_start;
 
+/// Other kernels.
+mod kernels;
+
 /// The same run twice.
 mod repeatable;
 
@@ -68,6 +71,7 @@ fn scenarios() -> Vec<Trial> {
         misuse::scenarios(),
         hostile::scenarios(),
         bad_start::scenarios(),
+        kernels::scenarios(),
         repeatable::scenarios(),
     ]
     .into_iter()

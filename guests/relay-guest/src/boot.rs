@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the loader to Rust: page tables, stacks and the way the assembly takes between them.
 //!
-//! Spec: PVH "start_info"; SDM "Initializing IA-32e Mode", "MP Initialization".
+//! Spec: PVH "start_info"; MULTIBOOT "Boot information format"; SDM "Initializing IA-32e Mode", "MP Initialization".
 #![expect(unsafe_code, reason = "entry code and the loader's structures are raw addresses")]
 
 use core::arch::global_asm;
@@ -72,25 +72,55 @@ pub(crate) fn prepare(cpu: u8) {
     unsafe { ptr::copy_nonoverlapping(from, to, length) };
 }
 
-/// Copies the loader's command line into `buffer` and returns what fits.
-pub(crate) fn command_line(start_info: u32, buffer: &mut [u8]) -> &str {
-    const MAGIC: u32 = 0x336e_c578;
-    const COMMAND_LINE: usize = 24;
-    let info = ptr::with_exposed_provenance::<u8>(start_info as usize);
-    // SAFETY: PVH hands over a readable structure that starts with its magic.
-    if unsafe { info.cast::<u32>().read_unaligned() } != MAGIC {
-        return "";
+/// What a multiboot loader leaves in EAX. A PVH loader leaves nothing there that is defined, and its
+/// own magic at the beginning of its structure.
+const MULTIBOOT: u32 = 0x2bad_b002;
+
+/// What the loader tells the boot CPU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loader {
+    information: u32,
+    magic: u32,
+}
+
+impl Loader {
+    /// The loader that left these in EBX and EAX; none on the other CPUs.
+    pub(crate) fn of(information: u32, magic: u32) -> Option<Self> {
+        (information != 0).then_some(Self { information, magic })
     }
-    let field = info.wrapping_add(COMMAND_LINE).cast::<usize>();
-    // SAFETY: The field is part of every version of the structure.
-    let text = ptr::with_exposed_provenance::<c_char>(unsafe { field.read_unaligned() });
-    if text.is_null() {
-        return "";
+
+    /// Copies the loader's command line into `buffer` and returns what fits.
+    pub(crate) fn command_line(self, buffer: &mut [u8]) -> &str {
+        let text = self.text();
+        if text.is_null() {
+            return "";
+        }
+        // SAFETY: The field points to a string that ends with NUL.
+        let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
+        let length = bytes.len().min(buffer.len());
+        let (copy, _) = buffer.split_at_mut(length);
+        copy.copy_from_slice(&bytes[..length]);
+        core::str::from_utf8(copy).unwrap_or_default()
     }
-    // SAFETY: The field points to a string that ends with NUL.
-    let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
-    let length = bytes.len().min(buffer.len());
-    let (copy, _) = buffer.split_at_mut(length);
-    copy.copy_from_slice(&bytes[..length]);
-    core::str::from_utf8(copy).unwrap_or_default()
+
+    fn text(self) -> *const c_char {
+        const PVH: u32 = 0x336e_c578;
+        const PVH_COMMAND_LINE: usize = 24;
+        const HAS_COMMAND_LINE: u32 = 1 << 2;
+        const COMMAND_LINE: usize = 16;
+        // Both kinds of loader hand over a structure whose first word says what else is in it.
+        let address = match (self.magic, self.word(0)) {
+            (_, PVH) => self.word(PVH_COMMAND_LINE),
+            (MULTIBOOT, flags) if flags & HAS_COMMAND_LINE != 0 => self.word(COMMAND_LINE),
+            _ => 0,
+        };
+        ptr::with_exposed_provenance(address as usize)
+    }
+
+    /// A word of the structure. All of it and all that it points to lies below 4 GiB.
+    fn word(self, offset: usize) -> u32 {
+        let at = ptr::with_exposed_provenance::<u8>(self.information as usize + offset);
+        // SAFETY: The loader hands over a readable structure, which is longer than any offset here.
+        unsafe { at.cast::<u32>().read_unaligned() }
+    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The L2 guest that counts the interrupts of its PCI devices.
 //!
-//! A PVH kernel of its own: it runs under the paravisor and, because nothing here knows of a
+//! A kernel of its own, for PVH and for multiboot: it runs under the paravisor and, because nothing here knows of a
 //! paravisor, under plain QEMU as well. A scenario named on the command line drives two devices and
 //! compares what the handlers counted with what the devices sent.
 #![cfg_attr(target_os = "none", no_std, no_main)]
@@ -74,15 +74,13 @@ mod port;
 #[cfg(target_os = "none")]
 mod end;
 
-/// First Rust code of every CPU; only the boot CPU has start information.
+/// First Rust code of every CPU; only the boot CPU was started by a loader.
 #[cfg(target_os = "none")]
-extern "C" fn entered(start_info: u32) -> ! {
-    if start_info == 0 {
-        cpus::serve();
-    }
+extern "C" fn entered(information: u32, magic: u32) -> ! {
+    let Some(loader) = boot::Loader::of(information, magic) else { cpus::serve() };
     let mut buffer = [0; 1024];
-    let options =
-        command_line::Options::parse(boot::command_line(start_info, &mut buffer), cpus::MAX_CPUS);
+    let line = loader.command_line(&mut buffer);
+    let options = command_line::Options::parse(line, cpus::MAX_CPUS);
     match options {
         Ok(options) => {
             if options.wait == command_line::Wait::Poll {

@@ -2,8 +2,8 @@
 /*
  * From the loader's 32-bit protected mode to Rust in long mode.
  *
- * The boot CPU comes in by the PVH note: paging off, flat segments, EBX = start information. The
- * others come in by the trampoline below, which the boot CPU copies under 1 MiB. Both take the
+ * The boot CPU comes in by the PVH note or by the multiboot header: paging off, flat segments, EBX =
+ * what the loader tells, EAX = the loader's magic if it is a multiboot loader. The others come in by the trampoline below, which the boot CPU copies under 1 MiB. Both take the
  * same way from `2:` on. The stack is the one that the boot CPU prepared for the next CPU.
  */
     .section .note.pvh, "a", @note
@@ -11,6 +11,10 @@
     .long 4, 4, 18                  /* XEN_ELFNOTE_PHYS32_ENTRY */
     .asciz "Xen"
     .long relay_guest_start
+
+    .section .multiboot, "a"
+    .balign 4
+    .long 0x1badb002, 3, -(0x1badb002 + 3)      /* modules on pages, memory information */
 
     .section .text.boot, "ax"
     .code32
@@ -20,6 +24,7 @@ relay_guest_start:
     cli
     cld
     movl %ebx, %esi
+    movl %eax, %ebp
     movl $__bss_start, %edi         /* nobody promises that a loader clears it */
     movl $__bss_end, %ecx
     subl %edi, %ecx
@@ -71,6 +76,7 @@ relay_guest_start:
     movl %eax, %gs
     movq {stack}, %rsp
     movl %esi, %edi                 /* 0 on all but the boot CPU */
+    movl %ebp, %esi
     call {main}
     ud2
     .size relay_guest_start, . - relay_guest_start

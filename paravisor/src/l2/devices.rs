@@ -47,6 +47,11 @@ struct Host {
     tickets: Vec<Ticket<'static>>,
 }
 
+/// Shows L2 the host bridge alone. A kernel that is not told of TDX cannot give a device memory.
+pub(super) fn hide_functions() {
+    BUS.lock().hide_functions();
+}
+
 /// L2 reads a port of the bus.
 pub(super) fn port_read(vcpu: &Vcpu, port: u16, size: u8) -> u32 {
     with_bus(vcpu, |bus, host| bus.read(host, port, size))

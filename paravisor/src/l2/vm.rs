@@ -8,6 +8,7 @@ use spin::Once;
 use tdcall::{Instruction, VmIndex, md, tdg};
 
 use super::{
+    devices,
     load::{self, Start},
     platform,
 };
@@ -61,6 +62,9 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         Ok(start) => start,
         Err(error) => give_up(format_args!("payload: {error}")),
     };
+    if matches!(start, Start::Linux { .. }) {
+        devices::hide_functions();
+    }
     let ram = 0..GuestRam::get().end();
     // SAFETY: L1 refers to L2's RAM by address only, through `GuestRam`.
     if let Err((gpa, status)) = unsafe { alias::give(VM, ram) } {

@@ -3,7 +3,8 @@
 //!
 //! An entry is followed when it becomes unmasked while the function is enabled; a masked entry may be
 //! rewritten at will, as drivers do. The device's own entry is masked while it is changed, so that it
-//! holds an interrupt back instead of sending half a message. A mapping outlives a mask, because
+//! holds an interrupt back instead of sending half a message, and is told to be silent once, not with
+//! each word that L2 writes meanwhile. A mapping outlives a mask, because
 //! drivers mask often and shortly; it ends by another message, by a refusal, or with the function.
 //!
 //! Spec: PCI "MSI-X Table Structure".
@@ -27,6 +28,8 @@ struct Entry<M> {
     message: Message,
     masked: bool,
     refused: bool,
+    /// Whether the device's own entry was masked when L1 last wrote to it.
+    silent: bool,
     route: Route<M>,
 }
 
@@ -53,6 +56,7 @@ impl<M> Table<M> {
             message: Message::default(),
             masked: true,
             refused: false,
+            silent: false,
             route: Route::NONE,
         };
         Self { entries: core::iter::repeat_with(reset).take(entries.into()).collect() }
@@ -102,6 +106,7 @@ impl<M> Table<M> {
     pub fn release_all(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) {
         for (number, entry) in (0..).zip(&mut self.entries) {
             entry.refused = false;
+            entry.silent = false;
             let mapping = entry.route.take(machine, Source { entry: number, ..source });
             if let Some(mapping) = mapping {
                 machine.unmap(mapping);
@@ -113,9 +118,13 @@ impl<M> Table<M> {
         let Some(entry) = self.entries.get_mut(crate::width::index(number)) else { return };
         let device = place.gpa + number * ENTRY;
         if entry.masked || !place.enabled {
-            set_device_mask(machine, device, MASKED);
+            if !entry.silent {
+                set_device_mask(machine, device, MASKED);
+                entry.silent = true;
+            }
             return;
         }
+        entry.silent = false;
         let entry_number = u16::try_from(number).unwrap_or(u16::MAX);
         let source = Source { entry: entry_number, ..place.source };
         match entry.route.follow(machine, source, entry.message) {
@@ -132,6 +141,7 @@ impl<M> Table<M> {
             }
             Change::Stop(old) => {
                 entry.refused = true;
+                entry.silent = true;
                 set_device_mask(machine, device, MASKED);
                 give_back(machine, device, old);
             }

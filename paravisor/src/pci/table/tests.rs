@@ -62,6 +62,20 @@ fn a_mask_keeps_the_mapping_and_the_same_message_finds_it_again() {
 }
 
 #[test]
+fn a_masked_entry_is_rewritten_without_a_word_to_the_device() {
+    let (mut table, mut model) = (Table::new(1), Model::new(32));
+    program(&mut table, &mut model, 0, 0xfee0_0000, 0x51);
+    write(&mut table, &mut model, 12, 1);
+    model.take_log();
+    for (offset, value) in [(0, 0xfee0_1000), (4, 0), (8, 0x61), (12, 1)] {
+        write(&mut table, &mut model, offset, value);
+    }
+    assert!(model.take_log().is_empty());
+    write(&mut table, &mut model, 12, 0);
+    assert_eq!(model.log.first().unwrap(), "map 61 cpu 1 entry 0 -> 41");
+}
+
+#[test]
 fn another_message_is_mapped_first_and_the_old_mapping_goes_last() {
     let (mut table, mut model) = (Table::new(1), Model::new(32));
     program(&mut table, &mut model, 0, 0xfee0_0000, 0x51);

@@ -7,6 +7,9 @@ mod run;
 /// Builds the image.
 mod image;
 
+/// Which guest.
+mod guest_options;
+
 /// Checks everything.
 mod test;
 

@@ -33,6 +33,8 @@ pub struct Guest {
     pub(crate) longest_command_line: usize,
     /// What the paravisor has to know of it.
     pub(crate) paravisor_words: &'static str,
+    /// Which Linux it is, if it is one and tells.
+    pub(crate) linux_version: Option<(u32, u32)>,
 }
 
 impl Guest {
@@ -62,6 +64,7 @@ impl Guest {
             initrd_limit: header.initrd_limit(),
             longest_command_line: header.longest_command_line(),
             paravisor_words: "",
+            linux_version: bzimage::version(&bytes),
             kernel: bytes,
             initrd,
         })
@@ -76,6 +79,18 @@ impl Guest {
     pub fn file(kernel: &Path, module: Option<Vec<u8>>) -> Result<Self> {
         let guest = Self::kernel(read(kernel)?).context(|| kernel.display().to_string())?;
         Ok(Self { initrd: module, ..guest })
+    }
+
+    /// Returns the guest with another initial RAM disk.
+    #[must_use]
+    pub fn with_initrd(self, initrd: Vec<u8>) -> Self {
+        Self { initrd: Some(initrd), ..self }
+    }
+
+    /// Returns which Linux it is, if it is one and tells.
+    #[must_use]
+    pub fn linux_version(&self) -> Option<(u32, u32)> {
+        self.linux_version
     }
 
     fn kernel(file: Vec<u8>) -> Result<Self> {
@@ -115,6 +130,7 @@ impl Guest {
             initrd_limit: RAM_LIMIT,
             longest_command_line: usize::MAX,
             paravisor_words: "",
+            linux_version: None,
         }
     }
 }

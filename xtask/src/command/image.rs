@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tdvf::mrtd::{Order, measure};
 
+use super::guest_options::{Disk, GuestOptions};
 use crate::{
     Result,
     builds::Builds,
     failure::Context,
-    guest::Guest,
     image::{Image, RelayTable},
     paths,
     progress::say,
@@ -35,12 +35,8 @@ pub(super) struct Options {
     /// Where to put the image
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
-    /// The guest's command line, measured with the image
-    #[arg(long, value_name = "WORDS", default_value = super::run::GUEST_OPTIONS)]
-    append: String,
-    /// The paravisor's command line, measured with the image
-    #[arg(long, value_name = "WORDS", default_value = "log=info")]
-    paravisor: String,
+    #[command(flatten)]
+    guest: GuestOptions,
     /// What the TD starts
     #[arg(long, value_enum, default_value_t = L1::Paravisor)]
     l1: L1,
@@ -83,13 +79,14 @@ struct SectionInfo {
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
-    let builds = Builds::make()?;
     let image = match options.l1 {
         L1::Paravisor => {
-            let guest = Guest::relay(&builds)?;
-            Image::assemble(&builds, &options.paravisor, &guest, &options.append)?
+            let prepared = options.guest.prepare(Disk::None)?;
+            let builds = Builds::make()?;
+            let guest = prepared.guest(&builds)?;
+            Image::assemble(&builds, &prepared.paravisor, &guest, &prepared.guest_line)?
         }
-        L1::TdProbe => Image::of_probe(&builds)?,
+        L1::TdProbe => Image::of_probe(&Builds::make()?)?,
     };
     let path = match &options.output {
         Some(path) => path.clone(),

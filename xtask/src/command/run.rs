@@ -11,46 +11,52 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::json;
+/// What it came to.
+mod present;
 
-use super::image::Measurements;
+use self::present::{present, write_trace};
+use super::{
+    guest_options::{self, GuestOptions, Prepared},
+    image::Measurements,
+};
 use crate::{
-    Result,
+    Failure, Result,
     builds::Builds,
     debugger,
+    disk::Disk,
     failure::Context,
-    guest::Guest,
+    guest::read,
     image::{Image, RelayTable},
-    machine::{Clock, Console, Machine, Outcome},
+    machine::{Clock, Console, Exit, Machine, Outcome, Scratch},
     progress::say,
     qemu::Qemu,
-    table::table,
-    trace,
 };
-
-/// The guest's command line unless another one is asked for.
-pub(super) const GUEST_OPTIONS: &str = "scenario=demo";
 
 /// The port that the debugger stub listens on unless another one is asked for.
 const GDB_PORT: &str = "1234";
 
+/// The disk that is made for the run.
+const TEST_DISK: &str = "test";
+
 /// Time enough for a person with a debugger.
 const NO_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Lines of the console that are shown after a failure.
-const LAST_LINES: usize = 60;
-
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
+    #[command(flatten)]
+    guest: GuestOptions,
     /// Run this image instead of building one
-    #[arg(long, value_name = "PATH", conflicts_with = "append")]
+    #[arg(long, value_name = "PATH", conflicts_with = "GuestOptions")]
     image: Option<PathBuf>,
+    /// An NVMe disk for the guest: an image, which the guest may change, or `test`
+    #[arg(long, value_name = "PATH|test", conflicts_with = "image")]
+    disk: Option<PathBuf>,
     /// CPUs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     smp: u32,
-    /// Memory of the TD
-    #[arg(long, value_name = "MiB", default_value_t = 128)]
-    memory: u32,
+    /// Memory of the TD [default: 512 for Linux, else 128]
+    #[arg(long, value_name = "MiB", value_parser = clap::value_parser!(u32).range(32..=2048))]
+    memory: Option<u32>,
     /// QEMU to use instead of $LYCHGATE_QEMU or the one in PATH
     #[arg(long, value_name = "PATH")]
     qemu: Option<PathBuf>,
@@ -72,15 +78,12 @@ pub(super) struct Options {
     /// Let instructions drive all clocks: runs are the same but for bells from outside
     #[arg(long)]
     icount: bool,
-    /// The guest's command line
-    #[arg(long, value_name = "WORDS", default_value = GUEST_OPTIONS)]
-    append: String,
     /// How much emulator and paravisor say: off, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: String,
-    /// Give up after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    timeout: u64,
+    /// Give up after so many seconds [default: 900 for Linux, else 120]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
     /// Show the console while it runs
     #[arg(long)]
     verbose: bool,
@@ -91,46 +94,113 @@ struct Subject {
     builds: Builds,
     image: Vec<u8>,
     relay_table: Option<RelayTable>,
+    machine: Machine,
+    disk: Option<TestDisk>,
+}
+
+/// A disk whose contents the guest checks, in a directory that is gone afterwards.
+struct TestDisk {
+    disk: Disk,
+    _directory: Scratch,
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let subject = subject(options)?;
     let qemu = Qemu::find(options.qemu.as_deref())?;
-    let machine = machine(options);
     if options.gdb {
         let command = debugger::prepare(&subject.builds, options.gdb_port)?;
         say("gdb", &format!("waiting on port {}; in another terminal:", options.gdb_port));
         say("", &command);
     }
-    let Subject { builds, image, relay_table } = &subject;
+    let Subject { builds, image, relay_table, machine, disk } = &subject;
     say("run", &format!("{} with {} CPU(s)", qemu.program.display(), machine.smp));
     let outcome = machine.run_emulator(&qemu, &builds.emulator, image, *relay_table)?;
     if let Some(path) = &options.trace {
         write_trace(path, &outcome)?;
     }
-    Ok(present(options, &outcome))
+    let code = present(options, &outcome);
+    if let Some(test) = disk.as_ref().filter(|_| outcome.exit == Exit::SUCCESS) {
+        check_disk(&test.disk, &outcome)?;
+    }
+    Ok(code)
+}
+
+/// Checks that the guest read what is on the disk, and wrote what it should.
+fn check_disk(disk: &Disk, outcome: &Outcome) -> Result<()> {
+    let hash = format!("sha256={}", disk.sha256);
+    let told = |line: &String| line.split(' ').any(|word| word == hash);
+    if outcome.report.guest.iter().any(told) {
+        return disk.check_written();
+    }
+    Err(Failure::new(format!("the guest did not find {hash} on its disk")))
 }
 
 fn subject(options: &Options) -> Result<Subject> {
+    match &options.image {
+        Some(path) => given(options, path),
+        None => built(options),
+    }
+}
+
+/// Builds the image. What is wrong with the guest's files is found before anything is built.
+fn built(options: &Options) -> Result<Subject> {
+    let (wanted, disk) = options.disk()?;
+    let prepared = options.guest.prepare(wanted)?;
     let builds = Builds::make()?;
-    let Some(path) = &options.image else {
-        let paravisor = format!("log={}", options.log);
-        let guest = Guest::relay(&builds)?;
-        let image = Image::assemble(&builds, &paravisor, &guest, &options.append)?;
-        let Image { bytes, relay_table, .. } = image;
-        return Ok(Subject { builds, image: bytes, relay_table });
-    };
-    let image = fs::read(path).context(|| format!("cannot read {}", path.display()))?;
+    let Prepared { guest_line, paravisor, .. } = &prepared;
+    let words = format!("log={} {paravisor}", options.log);
+    let Image { bytes, relay_table, least_memory } =
+        Image::assemble(&builds, &words, &prepared.guest(&builds)?, guest_line)?;
+    let mut machine = machine(options, &prepared);
+    let test_disk = disk.as_ref().map(|disk| &disk.disk);
+    let given = options.disk.as_ref().filter(|_| test_disk.is_none());
+    let given = given.map(|path| Disk { path: path.clone(), sha256: String::new() });
+    for disk in test_disk.into_iter().chain(&given) {
+        machine.qemu_options.extend(disk.qemu_options(""));
+    }
+    let memory = machine.td_memory;
+    if memory < least_memory {
+        return Err(Failure::new(format!(
+            "the guest needs --memory {least_memory} at least, not {memory}"
+        )));
+    }
+    Ok(Subject { builds, image: bytes, relay_table, machine, disk })
+}
+
+fn given(options: &Options, path: &Path) -> Result<Subject> {
+    let image = read(path)?;
     tdvf::parse(&image).context(|| path.display().to_string())?;
+    let builds = Builds::make()?;
     let relay_table = Measurements::relay_table_beside(path, &image);
     if relay_table.is_none() {
         say("image", "nothing beside it tells where its relay table is: no figures per vector");
     }
-    Ok(Subject { builds, image, relay_table })
+    let machine = machine(options, &Prepared::given());
+    Ok(Subject { builds, image, relay_table, machine, disk: None })
 }
 
-fn machine(options: &Options) -> Machine {
-    let (mut limit, mut qemu_options) = (Duration::from_secs(options.timeout), Vec::new());
+impl Options {
+    /// The disk asked for, made if it is for a test.
+    fn disk(&self) -> Result<(guest_options::Disk, Option<TestDisk>)> {
+        match &self.disk {
+            None => Ok((guest_options::Disk::None, None)),
+            Some(path) if path.as_os_str() == TEST_DISK => {
+                let directory = Scratch::new()?;
+                let disk = Disk::create(directory.path())?;
+                Ok((guest_options::Disk::Test, Some(TestDisk { disk, _directory: directory })))
+            }
+            Some(path) => {
+                let file = fs::metadata(path);
+                file.context(|| format!("cannot read {}", path.display()))?;
+                Ok((guest_options::Disk::Any, None))
+            }
+        }
+    }
+}
+
+fn machine(options: &Options, prepared: &Prepared) -> Machine {
+    let seconds = options.timeout.unwrap_or(prepared.timeout);
+    let (mut limit, mut qemu_options) = (Duration::from_secs(seconds), Vec::new());
     if options.gdb {
         limit = NO_LIMIT;
         qemu_options =
@@ -139,7 +209,8 @@ fn machine(options: &Options) -> Machine {
     let counted = options.icount || options.trace.is_some();
     Machine {
         smp: options.smp,
-        td_memory: options.memory,
+        td_memory: options.memory.unwrap_or(prepared.memory),
+        options: prepared.devices.map(|ids| format!("devices={ids}")).into_iter().collect(),
         host: options.host.clone(),
         log: options.log.clone(),
         clock: if counted { Clock::Instructions } else { Clock::Host },
@@ -147,62 +218,5 @@ fn machine(options: &Options) -> Machine {
         limit,
         qemu_options,
         console: if options.verbose { Console::Live } else { Console::Quiet },
-        ..Machine::default()
     }
-}
-
-fn write_trace(path: &Path, outcome: &Outcome) -> Result<()> {
-    let report = &outcome.report;
-    fs::write(path, trace::convert(&report.trace))
-        .context(|| format!("cannot write {}", path.display()))?;
-    say("trace", &format!("{} events in {}", report.trace.len(), path.display()));
-    let dropped: u64 = report.cpus.iter().map(|cpu| cpu.trace_dropped).sum();
-    if dropped > 0 {
-        say("trace", &format!("{dropped} earlier events did not fit"));
-    }
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the results, which are what the command is for")]
-fn present(options: &Options, outcome: &Outcome) -> ExitCode {
-    let verdict = outcome.judge();
-    if verdict.is_err() && !options.verbose {
-        let skipped = outcome.console.len().saturating_sub(LAST_LINES);
-        eprintln!("console{}:", if skipped > 0 { ", last lines" } else { "" });
-        outcome.console.iter().skip(skipped).for_each(|line| eprintln!("  {line}"));
-    }
-    for error in &outcome.peer.errors {
-        say("doorbell", error);
-    }
-    let seconds = outcome.duration.as_secs_f32();
-    if options.json {
-        println!("{:#}", document(outcome));
-    } else {
-        if !outcome.report.rows.is_empty() {
-            print!("{}", table(&outcome.report));
-        }
-        let (Ok(line) | Err(line)) = &verdict;
-        println!("{line} ({seconds:.1} s)");
-    }
-    if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn document(outcome: &Outcome) -> serde_json::Value {
-    let verdict = outcome.judge();
-    let total = outcome.report.total();
-    json!({
-        "passed": verdict.is_ok(),
-        "verdict": verdict.unwrap_or_else(|verdict| verdict),
-        "exit": outcome.exit.to_string(),
-        "seconds": outcome.duration.as_secs_f64(),
-        "rows": outcome.report.rows,
-        "total": {
-            "messages": total.messages, "relayed": total.relayed, "merged": total.merged,
-            "lost": total.lost, "host_exits": total.host_exits, "tdvmcalls": total.tdvmcalls,
-        },
-        "cpus": outcome.report.cpus,
-        "guest": outcome.report.guest,
-        "end": outcome.report.end,
-        "doorbell": {"rung": outcome.peer.rung, "errors": outcome.peer.errors},
-    })
 }

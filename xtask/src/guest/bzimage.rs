@@ -73,6 +73,15 @@ impl SetupHeader {
     }
 }
 
+/// Returns which Linux a file with a header is, if it tells: major and minor number.
+pub(super) fn version(file: &[u8]) -> Option<(u32, u32)> {
+    let at = usize::from(word(file, 0x20e).ok()?).checked_add(0x200)?;
+    let text = file.get(at..)?.iter().take(32).take_while(|byte| **byte != 0).copied().collect();
+    let text = String::from_utf8(text).ok()?;
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
 /// Bytes before the part that the 64-bit entry point is in.
 fn setup_size(file: &[u8]) -> usize {
     const SECTOR: usize = 512;
@@ -92,7 +101,7 @@ fn double(file: &[u8], at: usize) -> Result<u32> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::SetupHeader;
+    use super::{SetupHeader, version};
 
     /// A file like a kernel of `size` bytes, with the figures of a real one.
     pub(crate) fn kernel(size: usize) -> Vec<u8> {
@@ -100,6 +109,8 @@ pub(crate) mod tests {
         let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
         put(0x1f1, &[39]);
         put(0x1fe, &[0x55, 0xaa]);
+        put(0x20e, &0x100u16.to_le_bytes());
+        put(0x300, b"6.12.95+deb12-cloud-amd64 (someone@somewhere) #1\0");
         put(0x202, b"HdrS\x0f\x02");
         put(0x22c, &0x7fff_ffffu32.to_le_bytes());
         put(0x236, &0x7fu16.to_le_bytes());
@@ -119,6 +130,15 @@ pub(crate) mod tests {
         assert_eq!(header.own_end(), 0x47d_c000);
         assert_eq!(header.initrd_limit(), 0x8000_0000);
         assert_eq!(header.longest_command_line(), 2047);
+    }
+
+    #[test]
+    fn a_kernel_tells_its_version() {
+        assert_eq!(version(&kernel(0x1_0000)), Some((6, 12)));
+        let mut silent = kernel(0x1_0000);
+        silent[0x300] = b'v';
+        assert_eq!(version(&silent), None);
+        assert_eq!(version(&silent[..0x220]), None);
     }
 
     #[test]

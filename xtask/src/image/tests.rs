@@ -37,6 +37,7 @@ fn guest(kind: GuestKind, kernel: Vec<u8>, initrd: Option<Vec<u8>>) -> Guest {
         initrd_limit: 0x8000_0000,
         longest_command_line: 100,
         paravisor_words: "",
+        linux_version: None,
     }
 }
 

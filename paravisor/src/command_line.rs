@@ -7,7 +7,7 @@
 use core::fmt;
 use log::LevelFilter;
 
-use crate::kernel::Protocol;
+use crate::{identity::Identity, kernel::Protocol};
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Options<'a> {
     pub entry: Option<Protocol>,
     /// How L2's other CPUs start.
     pub wake: Wake,
+    /// The hypervisor that L2 sees.
+    pub identity: Identity,
     /// Everything after ` -- `, verbatim.
     pub guest: &'a str,
 }
@@ -69,6 +71,7 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
         tell_shared_bit: false,
         entry: None,
         wake: Wake::Mailbox,
+        identity: Identity::Kvm,
         guest,
     };
     for word in own.split_ascii_whitespace() {
@@ -88,6 +91,9 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
             Some(("wake", "mailbox")) => options.wake = Wake::Mailbox,
             Some(("wake", "sipi")) => options.wake = Wake::Sipi,
             Some(("wake", _)) => return Err(Error::BadValue(word)),
+            Some(("identity", value)) => {
+                options.identity = Identity::named(value).ok_or(Error::BadValue(word))?;
+            }
             _ => return Err(Error::UnknownKey(word)),
         }
     }
@@ -111,6 +117,7 @@ fn split(text: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::{Error, Options, Protocol, Wake, parse};
+    use crate::identity::Identity;
     use log::LevelFilter;
 
     #[test]
@@ -121,6 +128,7 @@ mod tests {
             tell_shared_bit: false,
             entry: None,
             wake: Wake::Mailbox,
+            identity: Identity::Kvm,
             guest: "",
         };
         assert_eq!(parse(b""), Ok(expected));
@@ -129,9 +137,11 @@ mod tests {
 
     #[test]
     fn own_keys_end_at_the_separator() {
-        let options = parse(b"log=debug cpus=2 wake=sipi -- scenario=demo count=3").unwrap();
+        let line = b"log=debug cpus=2 wake=sipi identity=hyperv -- scenario=demo count=3";
+        let options = parse(line).unwrap();
         assert_eq!(options.wake, Wake::Sipi);
         assert_eq!(options.log, LevelFilter::Debug);
+        assert_eq!(options.identity, Identity::HyperV);
         assert_eq!(options.cpus, Some(2));
         assert_eq!(options.guest, "scenario=demo count=3");
     }
@@ -155,7 +165,7 @@ mod tests {
         assert_eq!(parse(b"quiet"), Err(Error::UnknownKey("quiet")));
         assert_eq!(parse(b"wake=now"), Err(Error::BadValue("wake=now")));
         assert_eq!(parse(b"log=loud"), Err(Error::BadValue("log=loud")));
-        for word in ["cpus=0", "tell=nothing", "entry=linux"] {
+        for word in ["cpus=0", "identity=xen", "tell=nothing", "entry=linux"] {
             assert_eq!(parse(word.as_bytes()), Err(Error::BadValue(word)));
         }
         assert_eq!(parse(b"\xff"), Err(Error::Encoding));

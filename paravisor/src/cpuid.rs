@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The processor that L2 sees: the module's values, less what L1 does not offer.
 //!
-//! L2 is a plain virtual machine with x2APIC and the signature of KVM without any of its features:
-//! Linux then keeps x2APIC in physical mode and asks for nothing else. It sees no sign of TDX.
+//! L2 is a plain virtual machine with x2APIC and, unless it was asked for otherwise, the signature of
+//! KVM without any of its features: Linux then keeps x2APIC in physical mode and asks for nothing
+//! else. The leaf that tells of TDX is never there: a guest that finds it would deal with the module
+//! itself.
 //!
 //! Spec: SDM volume 2, "CPUID"; TDX-BASE "CPUID Virtualization".
 
-use crate::width::low32;
+use crate::{hyperv, identity::Identity, width::low32};
 
 /// EAX, EBX, ECX, EDX.
 pub type Answer = [u32; 4];
@@ -20,6 +22,10 @@ pub struct Processor {
     pub cpus: u32,
     /// L2's CR4.OSXSAVE.
     pub osxsave: OsXsave,
+    /// The hypervisor that L2 sees.
+    pub identity: Identity,
+    /// The bit that makes an address shared.
+    pub shared_bit: u64,
 }
 
 /// Whether L2 has switched XSAVE on.
@@ -93,7 +99,7 @@ pub fn answer(
         0xd if subleaf < 19 => native(0xd, subleaf),
         0x15 => native(0x15, 0),
         0x16 => frequencies(native(0x15, 0)),
-        0x4000_0000 => signature(),
+        0x4000_0000..=0x4000_00ff => hypervisor(leaf, processor),
         0x8000_0000 => [MAX_EXTENDED, 0, 0, 0],
         0x8000_0001 | 0x8000_0007 | 0x8000_0008 => native(leaf, 0),
         _ => [0; 4],
@@ -133,6 +139,14 @@ fn frequencies([denominator, numerator, crystal, _]: Answer) -> Answer {
     [megahertz, megahertz, BUS, 0]
 }
 
+fn hypervisor(leaf: u32, processor: Processor) -> Answer {
+    match (processor.identity, leaf) {
+        (Identity::HyperV, _) => hyperv::cpuid::answer(leaf, processor.cpus, processor.shared_bit),
+        (Identity::Kvm, 0x4000_0000) => signature(),
+        (Identity::Kvm, _) => [0; 4],
+    }
+}
+
 fn signature() -> Answer {
     let word = |bytes: [u8; 4]| u32::from_le_bytes(bytes);
     [MAX_HYPERVISOR, word(*b"KVMK"), word(*b"VMKV"), word(*b"M\0\0\0")]
@@ -146,8 +160,15 @@ const fn with(mut answer: Answer, register: usize, value: u32) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::{Answer, OsXsave, Processor, answer};
+    use crate::identity::Identity;
 
-    const CPU: Processor = Processor { id: 3, cpus: 4, osxsave: OsXsave::Off };
+    const CPU: Processor = Processor {
+        id: 3,
+        cpus: 4,
+        osxsave: OsXsave::Off,
+        identity: Identity::Kvm,
+        shared_bit: 1 << 47,
+    };
 
     fn ones(_: u32, _: u32) -> Answer {
         [u32::MAX; 4]
@@ -170,6 +191,15 @@ mod tests {
         let bytes = [b.to_le_bytes(), c.to_le_bytes(), d.to_le_bytes()].concat();
         assert_eq!(bytes, b"KVMKVMKVM\0\0\0");
         assert_eq!(answer((0x4000_0001, 0), CPU, ones), [0; 4]);
+    }
+
+    #[test]
+    fn the_hypervisor_is_the_one_that_was_asked_for() {
+        let processor = Processor { identity: Identity::HyperV, ..CPU };
+        assert_eq!(answer((0x4000_0001, 0), processor, ones)[0], 0x3123_7648);
+        assert_eq!(answer((0x4000_0005, 0), processor, ones)[0], 4);
+        assert_eq!(answer((0x21, 0), processor, ones), [0; 4]);
+        assert_eq!(answer((0x4000_0001, 0), CPU, ones)[0], 0);
     }
 
     #[test]

@@ -28,6 +28,12 @@ mod vcpu;
 /// The loop around L2.
 mod run;
 
+/// The identity of Hyper-V.
+mod hyperv;
+
+/// Memory between L2 and the host.
+mod visibility;
+
 /// What the relay asks of this CPU.
 mod requests;
 

@@ -61,6 +61,9 @@ pub mod multiboot_info;
 /// L2's memory, as L1 reads it.
 pub mod guest_memory;
 
+/// Which pages of it the host may see.
+pub mod page_set;
+
 /// L2's own paging.
 pub mod page_walk;
 
@@ -82,8 +85,14 @@ pub mod io_apic;
 /// PCI as L2 sees it.
 pub mod pci;
 
+/// As which hypervisor L1 shows itself.
+pub mod identity;
+
 /// The processor that L2 sees.
 pub mod cpuid;
+
+/// The interface of Hyper-V.
+pub mod hyperv;
 
 /// L2's model-specific registers.
 pub mod msr;

@@ -22,3 +22,6 @@ pub(crate) mod alias;
 
 /// L2's part, as L1 reads and writes it.
 pub(crate) mod guest;
+
+/// Which of it the host may see.
+pub(crate) mod visibility;

@@ -98,6 +98,16 @@ impl PlatformArea {
         self.base + 0xf000
     }
 
+    /// Whether the platform needs what is at `gpa` as long as L2 runs.
+    #[must_use]
+    pub fn keeps(self, gpa: u64) -> bool {
+        let is_kept = |region: &Region| region.start >= self.base && region.kind != RegionKind::RAM;
+        self.regions()
+            .iter()
+            .filter(|region| is_kept(region))
+            .any(|region| region.start <= gpa && gpa < region.end)
+    }
+
     /// The map of L2's RAM, in ascending order and without a gap.
     #[must_use]
     pub const fn regions(self) -> [Region; 7] {
@@ -128,6 +138,17 @@ mod tests {
         assert_eq!(regions[6].end, 0x700_0000);
         assert!(regions.windows(2).all(|pair| pair[0].end == pair[1].start));
         assert!(regions.iter().all(|region| region.start < region.end));
+    }
+
+    #[test]
+    fn the_platform_keeps_its_area_but_for_the_boot_information() {
+        let area = PlatformArea::below(0x700_0000);
+        for kept in [0x6ff_0000, 0x6ff_7fff, 0x6ff_8000, 0x6ff_d000, 0x6ff_ffff] {
+            assert!(area.keeps(kept), "{kept:#x}");
+        }
+        for free in [0, 0xa_0000, 0x6fe_ffff, 0x6ff_9000, 0x6ff_cfff, 0x700_0000] {
+            assert!(!area.keeps(free), "{free:#x}");
+        }
     }
 
     #[test]

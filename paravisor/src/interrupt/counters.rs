@@ -65,6 +65,10 @@ counters! {
     REFUSED,
     /// Requests that the host did not serve.
     HOST_REFUSALS,
+    /// Crashes that L2 has told of.
+    CRASHES,
+    /// L2's private accesses to pages that it shares.
+    SHARED_TOUCHED,
     /// Events for L2 that no processor would take.
     DROPPED_EVENTS,
 }

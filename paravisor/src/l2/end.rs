@@ -22,6 +22,7 @@ use super::{devices, fields, halt, io_apic, serial, vcpu::Vcpu, vm::vm};
 use crate::{
     cpus,
     interrupt::counters::{self, Counter},
+    memory::visibility,
 };
 
 /// The verdict on a run that L2 has ended as it wanted.
@@ -98,6 +99,10 @@ fn say_figures() {
             f.quarantined
         );
     }
+    let shared = visibility::shared_pages();
+    if shared != 0 {
+        info!("memory: shared_pages={shared}");
+    }
     for (reason, count) in counters::exits().filter(|(_, count)| *count != 0) {
         info!("exits: reason={reason} count={count}");
     }
@@ -110,6 +115,8 @@ fn say_figures() {
         ("open_bus", &counters::OPEN_BUS),
         ("refused", &counters::REFUSED),
         ("host_refusals", &counters::HOST_REFUSALS),
+        ("crashes", &counters::CRASHES),
+        ("shared_touched", &counters::SHARED_TOUCHED),
         ("dropped_events", &counters::DROPPED_EVENTS),
     ];
     let nonsense = io_apic::nonsense();

@@ -28,6 +28,9 @@ mod instruction;
 /// Non-maskable interrupts for L2.
 pub(super) mod nmi;
 
+/// VMCALL.
+mod hypercall;
+
 /// TDCALL.
 mod tdcall;
 
@@ -68,9 +71,6 @@ impl Next {
     const GENERAL_PROTECTION: Self = Self::Inject(Event::GENERAL_PROTECTION);
 }
 
-/// KVM's answer to a hypercall that it does not have.
-const NO_SUCH_HYPERCALL: u64 = 1000_u64.wrapping_neg();
-
 /// Handles an exit.
 pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
     count_exit(report.reason);
@@ -105,10 +105,7 @@ fn emulate(vcpu: &mut Vcpu, report: &L2Exit, emulation: Emulation) -> Result<Nex
             let index = paravisor::width::wide(vcpu.index);
             Ok(read_tsc(vcpu, index))
         }
-        Emulation::Hypercall => {
-            vcpu.state().rax = NO_SUCH_HYPERCALL;
-            Ok(Next::Skip)
-        }
+        Emulation::Hypercall => Ok(hypercall::handle(vcpu, report)),
         Emulation::ControlRegister => control_register::handle(vcpu, report),
         Emulation::Io => io::handle(vcpu, report),
         Emulation::ReadMsr => msr::read(vcpu),

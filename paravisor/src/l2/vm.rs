@@ -3,12 +3,12 @@
 #![expect(unsafe_code, reason = "memory is given to L2")]
 
 use log::info;
-use paravisor::command_line::Options;
+use paravisor::{command_line::Options, hyperv::msr::Constants, identity::Identity};
 use spin::Once;
 use tdcall::{Instruction, VmIndex, md, tdg};
 
 use super::{
-    devices,
+    devices, hyperv,
     load::{self, Start},
     platform,
 };
@@ -41,6 +41,10 @@ pub(super) struct Vm {
     pub(super) timer_ratio: u64,
     /// TSC ticks after which a CPU that waits for its start looks into the mailbox again.
     pub(super) look_after: u64,
+    /// The hypervisor that L2 sees.
+    pub(super) identity: Identity,
+    /// The values of its constant registers.
+    pub(super) hyperv: Constants,
     /// How the first CPU starts.
     pub(super) start: Start,
     /// How the others start.
@@ -77,6 +81,8 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         shared_bit,
         timer_ratio: megahertz,
         look_after: megahertz * CRYSTAL_HZ / LOOKS_PER_SECOND,
+        identity: options.identity,
+        hyperv: hyperv::constants(megahertz, CRYSTAL_HZ),
         start,
         others,
     });

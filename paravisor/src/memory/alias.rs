@@ -15,28 +15,30 @@ use tdcall::{
 
 const RIGHTS: GpaAttributes = GpaAttributes::RWX.union(GpaAttributes::VALID);
 
-/// Lets `vm` read, write and run everything in `range`; 2 MiB aligned. Returns the page at which it
-/// was refused.
+/// Lets `vm` read, write and run everything in `range`, which is made of whole pages. Returns the page
+/// at which it was refused.
 ///
 /// # Safety
 ///
 /// No Rust reference to memory in the range exists or will exist.
 pub(crate) unsafe fn give(vm: VmIndex, range: Range<u64>) -> Result<(), (u64, Status)> {
     let mut gpa = range.start;
+    // Below this address the pages are known to be small.
+    let mut small_below = gpa;
+    let (small, large) = (PageLevel::SIZE_4K, PageLevel::SIZE_2M);
     while gpa < range.end {
+        let is_large = gpa.is_multiple_of(large.size())
+            && gpa >= small_below
+            && range.end - gpa >= large.size();
+        let level = if is_large { large } else { small };
         // SAFETY: The page is part of the range.
-        match unsafe { give_page(vm, gpa, PageLevel::SIZE_2M) } {
-            Ok(()) => {}
-            Err(status) if status.is(Status::PAGE_SIZE_MISMATCH) => {
-                for small in (gpa..gpa + PageLevel::SIZE_2M.size()).step_by(0x1000) {
-                    // SAFETY: As above.
-                    unsafe { give_page(vm, small, PageLevel::SIZE_4K) }
-                        .map_err(|status| (small, status))?;
-                }
+        match unsafe { give_page(vm, gpa, level) } {
+            Ok(()) => gpa += level.size(),
+            Err(status) if is_large && status.is(Status::PAGE_SIZE_MISMATCH) => {
+                small_below = gpa + large.size();
             }
             Err(status) => return Err((gpa, status)),
         }
-        gpa += PageLevel::SIZE_2M.size();
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! L2's part of the memory, as L1 reads and writes it.
+//! L2's part of the memory, as L1 reads and writes it: what of it is private.
 //!
 //! L2 uses the same bytes at the same time, so there are no references to them: every access is a
 //! copy by assembly, which the compiler cannot split, merge or assume anything about.
@@ -11,6 +11,8 @@ use core::{
 };
 
 use paravisor::{guest_memory::GuestMemory, width};
+
+use super::visibility;
 
 /// End of L2's RAM, which begins at 0. Stored once, before L2 runs.
 static END: AtomicU64 = AtomicU64::new(0);
@@ -44,6 +46,7 @@ impl GuestRam {
 /// All of it is accepted private memory, and no Rust reference to it exists or will exist.
 pub(crate) unsafe fn set_end(end: u64) {
     END.store(end, Ordering::Relaxed);
+    visibility::prepare(end);
 }
 
 impl GuestMemory for GuestRam {
@@ -51,18 +54,20 @@ impl GuestMemory for GuestRam {
         if !self.contains(gpa, buffer.len()) {
             return false;
         }
-        // SAFETY: The source is in L2's RAM, which is mapped; the target is the buffer.
-        unsafe { copy(gpa, buffer.as_mut_ptr().expose_provenance(), buffer.len()) };
-        true
+        let (to, length) = (buffer.as_mut_ptr().expose_provenance(), buffer.len());
+        // SAFETY: The source is in L2's RAM, which is mapped and private; the target is the buffer.
+        let work = || unsafe { copy(gpa, to, length) };
+        visibility::while_private(gpa, width::wide(length), work).is_some()
     }
 
     fn write(&mut self, gpa: u64, bytes: &[u8]) -> bool {
         if !self.contains(gpa, bytes.len()) {
             return false;
         }
-        // SAFETY: The target is in L2's RAM, which is mapped and has no references.
-        unsafe { copy(bytes.as_ptr().expose_provenance() as u64, width::index(gpa), bytes.len()) };
-        true
+        let (from, length) = (bytes.as_ptr().expose_provenance() as u64, bytes.len());
+        // SAFETY: The target is in L2's RAM, which is mapped, private, and has no references.
+        let work = || unsafe { copy(from, width::index(gpa), length) };
+        visibility::while_private(gpa, width::wide(length), work).is_some()
     }
 }
 

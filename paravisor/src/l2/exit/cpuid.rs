@@ -22,7 +22,13 @@ pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Next, Refused> {
     let leaf = (low32(state.rax), low32(state.rcx));
     let on = leaf.0 == FEATURES && fields::read(Field::CR4)? & CR4_OSXSAVE != 0;
     let osxsave = if on { OsXsave::On } else { OsXsave::Off };
-    let processor = Processor { id, cpus: vm().cpus, osxsave };
+    let processor = Processor {
+        id,
+        cpus: vm().cpus,
+        osxsave,
+        identity: vm().identity,
+        shared_bit: vm().shared_bit,
+    };
     let [eax, ebx, ecx, edx] = answer(leaf, processor, |leaf, subleaf| {
         let native = __cpuid_count(leaf, subleaf);
         [native.eax, native.ebx, native.ecx, native.edx]

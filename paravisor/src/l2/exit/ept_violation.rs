@@ -3,6 +3,7 @@
 //!
 //! | address                         | what                                                     |
 //! |---------------------------------|----------------------------------------------------------|
+//! | L2's RAM that it shares         | #GP                                                      |
 //! | L2's RAM, pending               | the host has replaced a page: L2's content is lost       |
 //! | L2's RAM, without an alias      | the alias is made again                                  |
 //! | private, the IO-APIC            | emulated                                                 |
@@ -25,13 +26,13 @@ use paravisor::{
 
 use super::{Next, Refused, instruction};
 use crate::{
-    interrupt::counters::OPEN_BUS,
+    interrupt::counters::{OPEN_BUS, SHARED_TOUCHED},
     l2::{
         devices, io_apic,
         vcpu::Vcpu,
         vm::{VM, vm},
     },
-    memory::{alias, guest::GuestRam},
+    memory::{alias, guest::GuestRam, visibility},
 };
 
 const PAGE: u64 = 0x1000;
@@ -42,7 +43,7 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> 
     let gpa = report.gpa & !shared_bit;
     let is_shared = report.gpa & shared_bit != 0;
     if !is_shared && gpa < GuestRam::get().end() {
-        return Ok(restore(report, gpa));
+        return Ok(restore_private(vcpu, report, gpa));
     }
     let access = EptViolationQualification::from_bits(report.qualification);
     if access.fetch() {
@@ -87,6 +88,19 @@ fn platform_write(at: Location, value: u64) -> Option<()> {
 
 fn io_apic_offset(at: Location) -> Option<u64> {
     at.gpa.checked_sub(BASE).filter(|offset| *offset < PAGE)
+}
+
+/// The page stays private while it is restored. One that L2 shares has no private memory: L2 is told that
+/// the address is wrong, which a kernel that only strayed there survives.
+fn restore_private(vcpu: &mut Vcpu, report: &L2Exit, gpa: u64) -> Next {
+    let restored = visibility::while_private(gpa, 1, || restore(report, gpa));
+    restored.unwrap_or_else(|| {
+        if SHARED_TOUCHED.add_and_tell() {
+            let rip = vcpu.state().rip;
+            warn!("shared page used as private: cpu={} gpa={gpa:#x} rip={rip:#x}", vcpu.index);
+        }
+        Next::GENERAL_PROTECTION
+    })
 }
 
 fn restore(report: &L2Exit, gpa: u64) -> Next {

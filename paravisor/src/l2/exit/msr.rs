@@ -15,7 +15,7 @@ use crate::{
     interrupt::counters::UNKNOWN_MSRS,
     l2::{
         fields::{self, EFER_WRITABLE},
-        io_apic,
+        hyperv, io_apic,
         vcpu::Vcpu,
     },
 };
@@ -31,6 +31,7 @@ const EFER_KNOWN: u64 = 0x0d01;
 pub(super) fn read(vcpu: &mut Vcpu) -> Result<Next, Refused> {
     let msr = low32(vcpu.state().rcx);
     let value = match classify(msr) {
+        _ if hyperv::has(msr) => hyperv::read(vcpu.index, msr).ok(),
         Register::ApicBase => Some(vcpu.apic.base()),
         Register::Apic(msr) => read_apic(vcpu, msr),
         Register::TscDeadline => Some(vcpu.apic.timer.read_deadline()),
@@ -55,6 +56,9 @@ pub(super) fn write(vcpu: &mut Vcpu) -> Result<Next, Refused> {
     let msr = low32(state.rcx);
     let value = state.rdx << 32 | state.rax & 0xffff_ffff;
     match classify(msr) {
+        _ if hyperv::has(msr) => {
+            Ok(hyperv::write(msr, value).map_or(Next::GENERAL_PROTECTION, |()| Next::Skip))
+        }
         // Enabled x2APIC is all there is.
         Register::ApicBase if value == vcpu.apic.base() => Ok(Next::Skip),
         Register::ApicBase => Ok(Next::GENERAL_PROTECTION),

@@ -65,7 +65,9 @@ const CS_LONG: u16 = 1 << 13;
 const CS_BIG: u16 = 1 << 14;
 
 impl Vcpu {
-    /// Makes the virtual CPU of CPU `index`, which is this one.
+    /// Makes the virtual CPU of CPU `index`, which is this one. Never inlined: its pages are built on the
+    /// stack, which would then hold them as long as L2 runs.
+    #[inline(never)]
     pub(super) fn new(index: usize) -> Result<Self, Refused> {
         let id = u32::try_from(index).unwrap_or(u32::MAX);
         let page = Box::leak(Box::new(VirtualApicPage::new()));

@@ -56,7 +56,9 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Next {
     Next::Skip
 }
 
-/// Returns the status and the number of pages of the list that are done.
+/// Returns the status and the number of pages of the list that are done. Never inlined: the list would
+/// lie on the stack of every exit.
+#[inline(never)]
 fn modify(vcpu: &Vcpu, input: u64, (start, count): (usize, usize)) -> (HvStatus, usize) {
     let mut words = [0_u64; HEADER_WORDS + MAX_PAGES];
     let Some(used) = words.get_mut(..HEADER_WORDS + count) else {

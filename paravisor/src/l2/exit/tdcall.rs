@@ -60,7 +60,9 @@ fn serve(vcpu: &Vcpu, request: Request) -> (VmcallStatus, u64) {
     done.map_or((VmcallStatus::INVALID_OPERAND, 0), |value| (VmcallStatus::SUCCESS, value))
 }
 
-/// Returns the status, and where the call ended before its end.
+/// Returns the status, and where the call ended before its end. Never inlined: the pages would lie on
+/// the stack of every exit.
+#[inline(never)]
 fn map_gpa(vcpu: &Vcpu, gpa: u64, size: u64) -> (VmcallStatus, u64) {
     let shared_bit = vm().shared_bit;
     let Some(end) = gpa.checked_add(size).filter(|end| *end > gpa) else {

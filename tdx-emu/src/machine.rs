@@ -43,6 +43,9 @@ pub(crate) mod memory;
 /// Which pages are free.
 mod page_bitmap;
 
+/// Pages as tables that hardware walks.
+pub(crate) mod tables;
+
 /// Holes that catch a stack overflow.
 #[cfg(target_os = "none")]
 mod guard_pages;

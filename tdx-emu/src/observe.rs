@@ -32,16 +32,20 @@ mod figures;
 /// Names of the message sources.
 mod sources;
 
+/// Refused requests of devices.
+mod dma_faults;
+
 /// The figures as JSON.
 pub(crate) mod report;
 
 use core::fmt;
 
-use spin::Once;
+use spin::{Mutex, Once};
 
 #[cfg(target_os = "none")]
 pub(crate) use self::sources::Bdf;
 use self::{
+    dma_faults::DmaFaults,
     figures::Figures,
     first_entry::FirstEntry,
     relay_table::{LANES, Slot, lane_of},
@@ -49,6 +53,7 @@ use self::{
     trace::{Entry, Event},
 };
 pub(crate) use self::{relay_table::RelayTable, sources::Source};
+use crate::iommu::dma::Fault;
 
 /// Most CPUs.
 const CPUS: usize = 16;
@@ -78,6 +83,7 @@ pub(crate) enum Trace {
 static OPTIONS: Once<Options> = Once::new();
 static SOURCES: Sources = Sources::new();
 static FIRST_ENTRY: FirstEntry = FirstEntry::new();
+static DMA_FAULTS: Mutex<DmaFaults> = Mutex::new(DmaFaults::new());
 static FIGURES: [Figures; CPUS] = [const { Figures::new() }; CPUS];
 
 /// Starts to attribute and to trace.
@@ -200,6 +206,16 @@ pub(crate) fn l1_eoi(cpu: usize) {
     note(cpu, Event::Eoi, 0, 0);
 }
 
+/// The IOMMU refused a request of a device; tells whether it is the first of that device.
+pub(crate) fn dma_fault(fault: Fault) -> bool {
+    DMA_FAULTS.lock().note(fault)
+}
+
+/// The IOMMU refused requests that it had no room to record.
+pub(crate) fn dma_fault_overflow() {
+    DMA_FAULTS.lock().overflows += 1;
+}
+
 /// Prints all figures of the first `cpus` CPUs, and the trace if there is one.
 pub(crate) fn print(sink: &mut dyn FnMut(fmt::Arguments<'_>), cpus: usize) {
     for (cpu, figures) in FIGURES.iter().enumerate().take(cpus) {
@@ -207,11 +223,23 @@ pub(crate) fn print(sink: &mut dyn FnMut(fmt::Arguments<'_>), cpus: usize) {
             figures.lanes.reveal(lane, slot(cpu, lane), &figures.rows);
         }
         report::rows(sink, cpu, figures, &SOURCES);
-        report::cpu(sink, cpu, figures);
+        let mapped = (0..LANES).filter(|lane| slot(cpu, *lane) != Slot::Unmapped);
+        report::cpu(sink, cpu, figures, mapped.count());
     }
+    report::dma_faults(sink, &DMA_FAULTS.lock());
     for (cpu, figures) in FIGURES.iter().enumerate().take(cpus) {
         report::trace(sink, cpu, figures);
     }
+}
+
+/// Prints how the run ended.
+pub(crate) fn end(
+    sink: &mut dyn FnMut(fmt::Arguments<'_>),
+    status: &str,
+    message: &str,
+    instructions: u64,
+) {
+    report::end(sink, (status, message), instructions, &DMA_FAULTS.lock());
 }
 
 fn of(cpu: usize) -> &'static Figures {

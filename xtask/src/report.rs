@@ -14,6 +14,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// One for each virtual CPU.
     pub cpus: Vec<Cpu>,
+    /// Requests of devices that the IOMMU refused.
+    pub dma_faults: Vec<DmaFault>,
     /// The guest's lines that begin with `result `.
     pub guest: Vec<String>,
     /// For each of them, the microseconds since the guest's first instruction.
@@ -86,10 +88,27 @@ pub struct Cpu {
     pub td_exits: u64,
     /// Calls to the host.
     pub tdvmcalls: u64,
+    /// Reserved vectors that stood for an interrupt of a device when the run ended.
+    pub mappings: u64,
     /// Ways of interrupts for which the emulator had no room.
     pub rows_untold: u64,
     /// Earlier events for which the emulator had no room.
     pub trace_dropped: u64,
+}
+
+/// Requests of a device that the IOMMU refused, all alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DmaFault {
+    /// PCI address of the device, `00:02.0`.
+    pub bdf: String,
+    /// The page that it asked for.
+    pub address: u64,
+    /// Why it was refused, as the hardware encodes it.
+    pub reason: u32,
+    /// Whether it would have written.
+    pub write: bool,
+    /// How often that was recorded; what follows before a record is read is not.
+    pub count: u64,
 }
 
 /// How a run ended.
@@ -103,6 +122,15 @@ pub struct End {
     /// The time-stamp counter: instructions, if that is what the machine counts.
     #[serde(default)]
     pub instructions: u64,
+    /// Records of refused requests of devices.
+    #[serde(default)]
+    pub dma_faults: u64,
+    /// Of these, those of kinds that the emulator had no room for.
+    #[serde(default)]
+    pub dma_faults_untold: u64,
+    /// How often the hardware had no room for a record.
+    #[serde(default)]
+    pub dma_fault_overflows: u64,
 }
 
 /// One thing that happened.
@@ -122,10 +150,11 @@ pub struct TraceEvent {
 
 /// A line of the report.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "snake_case")]
 enum Record {
     Row(Row),
     Cpu(Cpu),
+    DmaFault(DmaFault),
     Guest {
         line: String,
         #[serde(default)]
@@ -149,6 +178,7 @@ impl Report {
             match record {
                 Record::Row(row) => report.rows.push(row),
                 Record::Cpu(cpu) => report.cpus.push(cpu),
+                Record::DmaFault(fault) => report.dma_faults.push(fault),
                 Record::Guest { line, microseconds } => {
                     report.guest.push(line);
                     report.guest_times.push(microseconds);
@@ -196,8 +226,9 @@ mod tests {
 {"type":"row","device":"1af4:1110","bdf":"00:03.0","entry":3,"cpu":1,"reserved":65,"vector":82,"mode":"posted","messages":5,"relayed":5,"merged":1,"lost":-1,"host_exits":0,"tdvmcalls":0}
 {"type":"cpu","cpu":0,"spurious":1,"unmapped":0,"notifications":9,"l2_exits":40,"l2_exits_pending_interrupt":7,"vp_enter":41,"vp_enter_refused":1,"td_exits":30,"tdvmcalls":20}
 {"type":"guest","line":"result scenario=demo ok=1","microseconds":70}
+{"type":"dma_fault","bdf":"00:02.0","address":4096,"reason":6,"write":false,"count":3}
 {"type":"trace","ts":5,"cpu":0,"event":"device","vector":64,"arg":32}
-{"type":"end","status":"success","message":"","instructions":123}
+{"type":"end","status":"success","message":"","instructions":123,"dma_faults":3}
 "#;
 
     #[test]
@@ -209,7 +240,10 @@ mod tests {
         assert_eq!(report.guest, ["result scenario=demo ok=1"]);
         assert_eq!(report.time_of("result scenario="), Some(Duration::from_micros(70)));
         assert_eq!(report.time_of("result nvme"), None);
-        assert_eq!(report.end.unwrap().instructions, 123);
+        let fault = &report.dma_faults[0];
+        assert_eq!((fault.address, fault.reason, fault.write, fault.count), (4096, 6, false, 3));
+        let end = report.end.unwrap();
+        assert_eq!((end.instructions, end.dma_faults), (123, 3));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use x86_64::registers::xcontrol::XCr0;
 
 use super::{hand_off, private_memory::PrivateMemory, staging::Staging, td::PAGE};
 use crate::{
+    iommu::dma,
     machine::{clock, memory},
     module,
 };
@@ -41,6 +42,8 @@ pub(crate) enum Failure {
     Memory(super::private_memory::Failure),
     /// The list of memory does not fit into the image's section for it.
     Hob(hob::Error),
+    /// Devices cannot be confined.
+    Iommu(dma::Failure),
     /// The machine has no more memory.
     NoMemory,
 }
@@ -51,6 +54,7 @@ impl fmt::Display for Failure {
             Self::Refused(name, status) => write!(f, "{name}: {status}"),
             Self::Memory(failure) => write!(f, "{failure}"),
             Self::Hob(error) => write!(f, "{error}"),
+            Self::Iommu(failure) => write!(f, "{failure}"),
             Self::NoMemory => f.write_str("the machine has no memory left"),
         }
     }

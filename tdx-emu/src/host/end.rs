@@ -11,8 +11,9 @@ use core::{
 
 use super::td::Td;
 use crate::{
+    iommu::dma,
     machine::{clock, console, interrupt},
-    observe::{self, report},
+    observe,
 };
 
 /// How a run ends.
@@ -70,11 +71,12 @@ pub(crate) fn run(verdict: Verdict, message: fmt::Arguments<'_>) -> ! {
         log::error!("{message}");
     }
     let sink = &mut console::report;
+    dma::collect_faults();
     if let Some(td) = Td::get() {
         observe::print(sink, td.vcpus.len());
     }
     let message = alloc::format!("{message}");
-    report::end(sink, verdict.name(), &message, clock::tsc());
+    observe::end(sink, verdict.name(), &message, clock::tsc());
     console::exit(verdict.exit_value())
 }
 

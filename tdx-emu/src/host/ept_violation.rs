@@ -48,7 +48,7 @@ pub(crate) fn handle(td: &Td, vcpu: &Vcpu, registers: &Registers) -> u64 {
     if let Err(failure) = given {
         let verdict = match failure {
             Failure::NoMemory => Verdict::Unsupported,
-            Failure::Refused(_) => Verdict::Bug,
+            Failure::Refused(_) | Failure::Iommu(_) => Verdict::Bug,
         };
         end::run(
             verdict,

@@ -13,6 +13,12 @@ pub(crate) mod platform;
 /// Base address registers.
 pub(crate) mod bars;
 
+/// The list of capabilities.
+mod capability;
+
+/// What the firmware left running ends.
+pub(crate) mod hand_over;
+
 /// One interrupt of a device.
 mod entry;
 
@@ -35,7 +41,7 @@ mod tests;
 #[cfg(target_os = "none")]
 use alloc::vec::Vec;
 
-use self::{bars::Region, device::Device, platform::Platform};
+use self::{bars::Region, device::Device, hand_over::HandedOver, platform::Platform};
 use super::command_line::PciId;
 
 /// Port of the address register.
@@ -56,17 +62,24 @@ pub(crate) struct Pci {
 }
 
 impl Pci {
-    /// Looks for the wanted devices on bus 0 and takes them over.
+    /// Looks for the wanted devices on bus 0 and takes them over. No device masters the bus
+    /// afterwards.
     pub(crate) fn scan(wanted: &[PciId], platform: &mut impl Platform) -> Self {
         let mut pci = Self { devices: Vec::new(), foreign: Vec::new(), address: 0 };
-        for devfn in 0..=u8::MAX {
+        let is_there = |devfn: &u8| platform.config_read(*devfn, 0, 2) & 0xffff != 0xffff;
+        let functions: Vec<_> = (0..=u8::MAX).filter(is_there).collect();
+        functions.iter().for_each(|devfn| hand_over::stop(*devfn, platform));
+        for devfn in functions {
             let id = platform.config_read(devfn, 0, 4);
             let [vendor, device] =
                 [id & 0xffff, id >> 16].map(|half| u16::try_from(half).unwrap_or(0));
             let id = PciId { vendor, device };
             if wanted.contains(&id) {
-                pci.devices.push(Device::new(devfn, id, platform));
-            } else if vendor != 0xffff {
+                match Device::new(devfn, id, platform) {
+                    Some(device) => pci.devices.push(device),
+                    None => log::error!("device lost in its reset: id={vendor:04x}:{device:04x}"),
+                }
+            } else {
                 for offset in (bars::FIRST..bars::END).step_by(4) {
                     pci.foreign.push(u64::from(platform.config_read(devfn, offset, 4) & !0xf));
                 }
@@ -78,8 +91,9 @@ impl Pci {
     /// The devices and their memory.
     pub(crate) fn devices(
         &self,
-    ) -> impl Iterator<Item = (u8, PciId, impl Iterator<Item = Region>)> {
-        self.devices.iter().map(|device| (device.devfn, device.id, device.bars.regions()))
+    ) -> impl Iterator<Item = (u8, PciId, HandedOver, impl Iterator<Item = Region>)> {
+        let all = self.devices.iter();
+        all.map(|device| (device.devfn, device.id, device.handed_over, device.bars.regions()))
     }
 
     /// Pages of device memory that the TD accesses directly.

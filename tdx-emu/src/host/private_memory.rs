@@ -18,7 +18,7 @@ use spin::Mutex;
 use tdcall::Status;
 
 use super::td::{LARGE_PAGE, PAGE, Td};
-use crate::{machine::memory, module};
+use crate::{iommu::dma, machine::memory, module};
 
 /// Level of a secure EPT entry that maps 2 MiB.
 pub(crate) const LARGE: u8 = 1;
@@ -33,6 +33,8 @@ pub(crate) enum Failure {
     NoMemory,
     /// The module refused.
     Refused(Status),
+    /// Devices cannot be given the page, or cannot be kept from it.
+    Iommu(dma::Failure),
 }
 
 impl fmt::Display for Failure {
@@ -40,6 +42,7 @@ impl fmt::Display for Failure {
         match self {
             Self::NoMemory => f.write_str("the machine has no memory left"),
             Self::Refused(status) => write!(f, "the module refuses: {status}"),
+            Self::Iommu(failure) => write!(f, "{failure}"),
         }
     }
 }
@@ -109,14 +112,53 @@ impl PrivateMemory {
         self.add_tables(gpa, lowest, l2)
     }
 
-    /// Makes a page inaccessible; `false` if there is none.
-    pub(crate) fn block(&self, gpa: u64) -> Result<bool, Failure> {
+    /// Takes a range of pages from the TD; their content is lost. Returns for each of them the page
+    /// of the machine, zeroed, or 0 if there was none.
+    pub(crate) fn withdraw(&self, td: &Td, range: &Range<u64>) -> Result<Vec<u64>, Failure> {
         let _steps = self.steps.lock();
-        if self.is_large(gpa) {
-            self.split(gpa)?;
+        let blocked = self.block(range)?;
+        if !blocked.is_empty() {
+            // One epoch for all of them: every virtual CPU leaves the TD once.
+            self.track()?;
+            td.flush_translations();
         }
+        let mut pages = alloc::vec![0; memory::size((range.end - range.start) / PAGE)];
+        for (gpa, level) in blocked {
+            let page =
+                module::tdh_mem_page_remove(gpa, level, self.tdr).map_err(Failure::Refused)?;
+            if level == LARGE {
+                self.large(gpa).into_iter().for_each(|large| large.store(false, Relaxed));
+            }
+            let rest = pages.iter_mut().skip(memory::size((gpa - range.start) / PAGE));
+            for (entry, page) in rest.zip((page..page + size(level)).step_by(4096)) {
+                *entry = page;
+            }
+        }
+        Ok(pages)
+    }
+
+    /// Makes a range inaccessible. Returns where there are pages, and of which level.
+    fn block(&self, range: &Range<u64>) -> Result<Vec<(u64, u8)>, Failure> {
+        let mut blocked = Vec::new();
+        let mut gpa = range.start;
+        while gpa < range.end {
+            let whole = gpa.is_multiple_of(LARGE_PAGE) && gpa + LARGE_PAGE <= range.end;
+            let level = if whole && self.is_large(gpa) { LARGE } else { 0 };
+            if level == 0 && self.is_large(gpa) {
+                self.split(gpa)?;
+            }
+            if self.block_page(gpa, level)? {
+                blocked.push((gpa, level));
+            }
+            gpa += size(level);
+        }
+        Ok(blocked)
+    }
+
+    /// Makes a page inaccessible; `false` if there is none.
+    fn block_page(&self, gpa: u64, level: u8) -> Result<bool, Failure> {
         let missing = [Status::EPT_ENTRY_STATE_INCORRECT, Status::EPT_WALK_FAILED];
-        match module::tdh_mem_range_block(gpa, 0, self.tdr) {
+        match module::tdh_mem_range_block(gpa, level, self.tdr) {
             Ok(()) => Ok(true),
             Err(status) if status.is(Status::GPA_RANGE_ALREADY_BLOCKED) => Ok(true),
             Err(status) if missing.iter().any(|missing| status.is(*missing)) => Ok(false),
@@ -124,16 +166,9 @@ impl PrivateMemory {
         }
     }
 
-    /// Begins a new epoch; every virtual CPU must leave the TD before the page is removed.
-    pub(crate) fn track(&self) -> Result<(), Failure> {
+    /// Begins a new epoch; every virtual CPU must leave the TD before a blocked page is removed.
+    fn track(&self) -> Result<(), Failure> {
         module::tdh_mem_track(self.tdr).map_err(Failure::Refused)
-    }
-
-    /// Takes a blocked page back.
-    pub(crate) fn remove(&self, gpa: u64) -> Result<(), Failure> {
-        let page = module::tdh_mem_page_remove(gpa, 0, self.tdr).map_err(Failure::Refused)?;
-        memory::free_page(page);
-        Ok(())
     }
 
     /// Whether 2 MiB around an address were given at once.
@@ -197,9 +232,14 @@ impl PrivateMemory {
     }
 }
 
+/// How many bytes an entry of `level` covers.
+const fn size(level: u8) -> u64 {
+    PAGE << (9 * level)
+}
+
 /// The start of the range that an entry of `level` covers.
-fn align(gpa: u64, level: u8) -> u64 {
-    gpa & !((PAGE << (9 * level)) - 1)
+const fn align(gpa: u64, level: u8) -> u64 {
+    gpa & !(size(level) - 1)
 }
 
 /// An entry that is in use is no failure: it is there.

@@ -2,68 +2,76 @@
 //! Shared memory of the TD: pages of the host that the TD asked for, and how the host reads them.
 #![expect(unsafe_code, reason = "shared memory is named by address and changes at any time")]
 
+use alloc::vec::Vec;
+use core::ops::Range;
+
 use super::{
     private_memory::Failure,
-    shared_ept::Tables,
     td::{PAGE, Td},
 };
-use crate::machine::memory;
+use crate::{iommu::dma, machine::memory};
 
-/// Pages of the machine as tables.
-#[derive(Debug)]
-pub(crate) struct Frames;
-
-impl Tables for Frames {
-    fn allocate(&mut self) -> Option<u64> {
-        memory::alloc_page()
+/// Makes a range of pages shared, zeroed where they were not. The private pages at these addresses,
+/// if there are any, are lost.
+pub(crate) fn share(td: &Td, range: &Range<u64>) -> Result<(), Failure> {
+    let mut pages = td.private.withdraw(td, range)?;
+    let mut shared = td.shared.lock();
+    let missing = pages.iter_mut().zip(range.clone().step_by(4096)).filter(|(page, _)| **page == 0);
+    for (page, gpa) in missing {
+        *page = shared.translate(gpa).or_else(memory::alloc_page).ok_or(Failure::NoMemory)?;
     }
-
-    fn read(&self, entry: u64) -> u64 {
-        // SAFETY: `SharedEpt` names entries of tables that it allocated and never gives back.
-        unsafe { memory::at::<u64>(entry).read_volatile() }
-    }
-
-    fn write(&mut self, entry: u64, value: u64) {
-        // SAFETY: as for `read`; the lock around the shared EPT excludes other writers.
-        unsafe { memory::at::<u64>(entry).write_volatile(value) };
-    }
+    shared.map(range.start, &pages).ok_or(Failure::NoMemory)?;
+    dma::map(range.start, &pages).map_err(Failure::Iommu)
 }
 
-/// Makes a page shared: the private one, if there is one, is lost. The caller blocked it and made
-/// every virtual CPU leave the TD.
-pub(crate) fn make_shared(td: &Td, gpa: u64) -> Result<(), Failure> {
-    let mut shared = td.shared.lock();
-    if shared.translate(gpa).is_some() {
+/// Takes a range of shared pages away: from devices, from the TD, and only then for good.
+pub(crate) fn unshare(td: &Td, range: &Range<u64>) -> Result<(), Failure> {
+    let count = memory::size((range.end - range.start) / PAGE);
+    let mut taken = Vec::new();
+    td.shared.lock().unmap(range.start, count, |page| taken.push(page));
+    if taken.is_empty() {
         return Ok(());
     }
-    let page = memory::alloc_page().ok_or(Failure::NoMemory)?;
-    shared.map(gpa, page).ok_or(Failure::NoMemory)
-}
-
-/// Takes a shared page away and returns it; the caller frees it after every virtual CPU left the TD.
-pub(crate) fn unshare(td: &Td, gpa: u64) -> Option<u64> {
-    td.shared.lock().unmap(gpa)
+    dma::unmap(range.start, count).map_err(Failure::Iommu)?;
+    td.flush_translations();
+    taken.into_iter().for_each(memory::free_page);
+    Ok(())
 }
 
 /// Copies from shared memory; `None` if a page of it is not shared.
 pub(crate) fn read(td: &Td, gpa: u64, bytes: &mut [u8]) -> Option<()> {
-    for (gpa, byte) in (gpa..).zip(bytes) {
+    for (gpa, piece) in in_pages(gpa, bytes.len()) {
         let hpa = td.shared.lock().translate(gpa)?;
-        // SAFETY: the shared EPT maps memory of this machine that lies in the identity map. The TD
-        // may write it meanwhile: each byte is read once and any value is good.
-        *byte = unsafe { memory::at::<u8>(hpa).read_volatile() };
+        for (hpa, byte) in (hpa..).zip(&mut bytes[piece]) {
+            // SAFETY: the shared EPT maps memory of this machine that lies in the identity map. The
+            // TD may write it meanwhile: each byte is read once and any value is good.
+            *byte = unsafe { memory::at::<u8>(hpa).read_volatile() };
+        }
     }
     Some(())
 }
 
 /// Copies to shared memory; `None` if a page of it is not shared.
 pub(crate) fn write(td: &Td, gpa: u64, bytes: &[u8]) -> Option<()> {
-    for (gpa, byte) in (gpa..).zip(bytes) {
+    for (gpa, piece) in in_pages(gpa, bytes.len()) {
         let hpa = td.shared.lock().translate(gpa)?;
-        // SAFETY: as for `read`.
-        unsafe { memory::at::<u8>(hpa).write_volatile(*byte) };
+        for (hpa, byte) in (hpa..).zip(&bytes[piece]) {
+            // SAFETY: as for `read`.
+            unsafe { memory::at::<u8>(hpa).write_volatile(*byte) };
+        }
     }
     Some(())
+}
+
+/// The pieces of `length` bytes at `gpa` that lie in one page each.
+fn in_pages(gpa: u64, length: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
+    let mut start = 0;
+    core::iter::from_fn(move || {
+        let at = gpa.wrapping_add(start as u64);
+        let end = length.min(start + memory::size(PAGE - at % PAGE));
+        let piece = core::mem::replace(&mut start, end)..end;
+        (!piece.is_empty()).then_some((at, piece))
+    })
 }
 
 /// Whether every page of a range is shared.

@@ -24,23 +24,23 @@ use super::{
     console::Console,
     end, hand_off,
     hostile::UnaskedInterrupts,
-    pci::{Pci, physical::Machine},
+    pci::{Pci, hand_over::HandedOver, physical::Machine},
     private_memory::PrivateMemory,
     quote::Quoting,
-    shared_ept::SharedEpt,
-    shared_memory::Frames,
+    shared_ept::{self, SharedEpt},
     staging,
     td::Td,
     vcpu::{self, Vcpu},
     vcpu_loop,
 };
 use crate::{
-    iommu,
+    iommu::{self, dma},
     machine::{
         boot::Boot,
         clock,
         console::{self, Who},
         cpus, interrupt, lapic,
+        tables::Frames,
     },
     module,
     observe::{self, Bdf, RelayTable, Trace},
@@ -68,7 +68,7 @@ pub(crate) fn start(boot: &Boot) -> ! {
     if vcpus > cpus::count() {
         refuse(&format_args!("vcpus={vcpus}, but the machine has {} CPUs", cpus::count()));
     }
-    let td = build(&line, &image, vcpus).unwrap_or_else(|failure| {
+    let td = build(boot, &line, &image, vcpus).unwrap_or_else(|failure| {
         console::error_exit(OWN_BUG, format_args!("the TD cannot be built: {failure}"))
     });
     watch(&line);
@@ -106,7 +106,7 @@ fn other_cpu(_cpu: usize) -> ! {
     }
 }
 
-fn build(line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Result<Td, Failure> {
+fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Result<Td, Failure> {
     let tdr = build_td::create(vcpus)?;
     let notification_vector = iommu::NOTIFICATION_VECTOR;
     let (page, descriptors) = staging::descriptors(notification_vector).ok_or(Failure::NoMemory)?;
@@ -119,8 +119,7 @@ fn build(line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Result<Td, Fail
     build_td::add_image(tdr, image, &private, line.memory)?;
     module::tdh_mr_finalize(tdr).named("TDH.MR.FINALIZE")?;
     let mut machine = Machine { descriptors: page, vcpus };
-    let wanted: Vec<_> = line.devices().collect();
-    let pci = Pci::scan(&wanted, &mut machine);
+    let pci = devices(boot, line, &mut machine)?;
     let shared = device_memory(&pci).ok_or(Failure::NoMemory)?;
     for vcpu in &virtual_cpus {
         build_vcpu::set_shared_ept(vcpu, shared.root())?;
@@ -140,18 +139,30 @@ fn build(line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Result<Td, Fail
     })
 }
 
+/// Takes the TD's devices over and confines them.
+fn devices(boot: &Boot, line: &CommandLine, machine: &mut Machine) -> Result<Pci, Failure> {
+    if let Err(why) = dma::find(boot) {
+        log::warn!("iommu: {why}: devices must not master the bus and send no interrupts");
+    }
+    let wanted: Vec<_> = line.devices().collect();
+    let pci = Pci::scan(&wanted, machine);
+    dma::enable().map_err(Failure::Iommu)?;
+    Ok(pci)
+}
+
 /// Maps the memory of the TD's devices at their own addresses.
 fn device_memory(pci: &Pci) -> Option<SharedEpt<Frames>> {
-    let mut shared = SharedEpt::new(Frames)?;
+    let mut shared = shared_ept::empty(Frames)?;
     for page in pci.pages() {
-        shared.map(page, page)?;
+        shared.map(page, &[page])?;
     }
     Some(shared)
 }
 
 fn tell(pci: &Pci, mrtd: &[u64; 6]) {
-    for (devfn, id, regions) in pci.devices() {
-        log::info!("device: {} id={:04x}:{:04x}", Bdf(devfn), id.vendor, id.device);
+    for (devfn, id, handed_over, regions) in pci.devices() {
+        let how = if handed_over == HandedOver::Reset { "reset" } else { "stopped" };
+        log::info!("device: {} id={:04x}:{:04x} {how}", Bdf(devfn), id.vendor, id.device);
         for region in regions {
             log::debug!("device: bar={} gpa={:#x} size={:#x}", region.bar, region.hpa, region.size);
         }
@@ -175,6 +186,7 @@ fn watch(line: &CommandLine) {
         trace: if line.trace { Trace::On } else { Trace::Off },
     });
     iommu::enable();
+    dma::take_faults_by_interrupt();
     interrupt::set_handler(lapic::TIMER_VECTOR, timer);
     vcpu::enable_kicks(interrupted);
 }

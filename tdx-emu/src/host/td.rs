@@ -12,10 +12,9 @@ use super::{
     private_memory::PrivateMemory,
     quote::Quoting,
     shared_ept::SharedEpt,
-    shared_memory::Frames,
     vcpu::Vcpu,
 };
-use crate::machine::cpus;
+use crate::machine::{cpus, tables::Frames};
 
 /// The bit of a guest-physical address that makes it shared.
 pub(crate) const SHARED_BIT: u64 = 1 << 47;

@@ -29,6 +29,24 @@ pub(crate) struct Boot {
     pub(crate) image: &'static [u8],
     /// All RAM, in the order of the loader's map; L0 itself and the image lie inside.
     pub(crate) memory: &'static [Range<u64>],
+    /// Where the loader says that the firmware's tables begin; 0 if it does not say.
+    pub(crate) rsdp: u64,
+}
+
+impl Boot {
+    /// Returns `length` bytes of the firmware's tables. They lie in ROM or in memory that the
+    /// firmware keeps for itself.
+    pub(crate) fn firmware_table(&self, address: u64, length: u32) -> Option<&'static [u8]> {
+        let range = address..address.checked_add(length.into())?;
+        let is_ours = |ram: &Range<u64>| {
+            let start = ram.start.max(memory::LOW_MEMORY);
+            range.start < ram.end && start < range.end
+        };
+        if address == 0 || range.end > long_mode::MAPPED || self.memory.iter().any(is_ours) {
+            return None;
+        }
+        Some(physical(&range))
+    }
 }
 
 /// Where the assembly of the first CPU ends.
@@ -53,6 +71,7 @@ pub(super) extern "C" fn start(start_info: u32) -> ! {
         command_line: command_line(info.command_line).leak(),
         image: physical(&image),
         memory: ram.collect::<Vec<_>>().leak(),
+        rsdp: info.rsdp,
     };
     // From here on page 0, where the loader may have put its tables, is gone.
     if let Err(why) = guard_pages::initialize() {

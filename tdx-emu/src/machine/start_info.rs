@@ -19,7 +19,7 @@ pub(crate) struct StartInfo {
     pub(crate) modules: u32,
     pub(crate) module_list: u64,
     pub(crate) command_line: u64,
-    rsdp: u64,
+    pub(crate) rsdp: u64,
     pub(crate) memory_map: u64,
     pub(crate) memory_map_entries: u32,
     reserved: u32,

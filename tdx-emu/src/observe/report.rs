@@ -8,6 +8,7 @@
 use core::fmt;
 
 use super::{
+    dma_faults::DmaFaults,
     figures::Figures,
     lanes::Untaken,
     rows::{Key, Row},
@@ -89,13 +90,13 @@ fn row(
     ));
 }
 
-/// The totals of a CPU.
-pub(crate) fn cpu(sink: Sink<'_>, cpu: usize, figures: &Figures) {
+/// The totals of a CPU, and how many mappings it has.
+pub(crate) fn cpu(sink: Sink<'_>, cpu: usize, figures: &Figures, mappings: usize) {
     sink(format_args!(
         concat!(
             r#"{{"type":"cpu","cpu":{},"spurious":{},"unmapped":{},"notifications":{},"l2_exits":{},"#,
             r#""l2_exits_pending_interrupt":{},"vp_enter":{},"vp_enter_refused":{},"td_exits":{},"#,
-            r#""tdvmcalls":{},"rows_untold":{},"trace_dropped":{}}}"#
+            r#""tdvmcalls":{},"mappings":{},"rows_untold":{},"trace_dropped":{}}}"#
         ),
         cpu,
         figures.lanes.spurious(),
@@ -107,6 +108,7 @@ pub(crate) fn cpu(sink: Sink<'_>, cpu: usize, figures: &Figures) {
         figures.vp_enter_refused.get(),
         figures.td_exits.get(),
         figures.tdvmcalls.get(),
+        mappings,
         figures.rows.untold.get(),
         figures.trace.dropped(),
     ));
@@ -125,22 +127,51 @@ pub(crate) fn trace(sink: Sink<'_>, cpu: usize, figures: &Figures) {
     }
 }
 
-/// How the run ended.
-pub(crate) fn end(sink: Sink<'_>, status: &str, message: &str, instructions: u64) {
+/// Requests of devices that the IOMMU refused.
+pub(crate) fn dma_faults(sink: Sink<'_>, faults: &DmaFaults) {
+    for (fault, count) in faults.rows() {
+        sink(format_args!(
+            concat!(
+                r#"{{"type":"dma_fault","bdf":"{}","address":{},"reason":{},"write":{},"#,
+                r#""count":{}}}"#
+            ),
+            fault.source, fault.address, fault.reason, fault.write, count,
+        ));
+    }
+}
+
+/// How the run ended: status and message.
+pub(crate) fn end(
+    sink: Sink<'_>,
+    (status, message): (&str, &str),
+    instructions: u64,
+    faults: &DmaFaults,
+) {
     sink(format_args!(
-        r#"{{"type":"end","status":"{}","message":"{}","instructions":{instructions}}}"#,
+        concat!(
+            r#"{{"type":"end","status":"{}","message":"{}","instructions":{},"dma_faults":{},"#,
+            r#""dma_faults_untold":{},"dma_fault_overflows":{}}}"#
+        ),
         Escaped(status),
         Escaped(message),
+        instructions,
+        faults.total,
+        faults.untold,
+        faults.overflows,
     ));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Escaped, cpu, end, rows};
-    use crate::observe::{
-        figures::Figures,
-        relay_table::Slot,
-        sources::{Source, Sources},
+    use super::{Escaped, cpu, dma_faults, end, rows};
+    use crate::{
+        iommu::dma::{Fault, SourceId},
+        observe::{
+            dma_faults::DmaFaults,
+            figures::Figures,
+            relay_table::Slot,
+            sources::{Source, Sources},
+        },
     };
 
     fn lines(print: impl FnOnce(super::Sink<'_>)) -> Vec<String> {
@@ -184,10 +215,29 @@ mod tests {
     fn totals_and_end_are_one_line_each() {
         let figures = Box::new(Figures::new());
         figures.td_exits.add(7);
-        assert!(lines(|sink| cpu(sink, 0, &figures))[0].contains(r#""td_exits":7,"#));
+        let printed = lines(|sink| cpu(sink, 0, &figures, 3));
+        assert!(printed[0].contains(r#""td_exits":7,"#) && printed[0].contains(r#""mappings":3,"#));
         assert_eq!(
-            lines(|sink| end(sink, "success", "", 5)),
-            [r#"{"type":"end","status":"success","message":"","instructions":5}"#]
+            lines(|sink| end(sink, ("success", ""), 5, &DmaFaults::new())),
+            [concat!(
+                r#"{"type":"end","status":"success","message":"","instructions":5,"dma_faults":0,"#,
+                r#""dma_faults_untold":0,"dma_fault_overflows":0}"#
+            )]
+        );
+    }
+
+    #[test]
+    fn each_kind_of_refused_request_is_a_line() {
+        let mut faults = DmaFaults::new();
+        let fault = Fault { source: SourceId(0x10), address: 0x5000, reason: 5, write: true };
+        faults.note(fault);
+        faults.note(fault);
+        assert_eq!(
+            lines(|sink| dma_faults(sink, &faults)),
+            [concat!(
+                r#"{"type":"dma_fault","bdf":"00:02.0","address":20480,"reason":5,"write":true,"#,
+                r#""count":2}"#
+            )]
         );
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn arguments(
     let memory = machine.td_memory.saturating_add(EMULATOR_MEMORY).max(LEAST_MEMORY);
     let mut words: Vec<OsString> = [
         "-accel tcg -M q35 -display none -nodefaults -no-reboot",
+        "-device intel-iommu,intremap=off",
         "-device isa-debug-exit,iobase=0xf4,iosize=4 -device edu",
     ]
     .iter()
@@ -121,6 +122,7 @@ mod tests {
         let line = line(&machine, 10);
         for words in [
             "-accel tcg -M q35 ",
+            " -device intel-iommu,intremap=off ",
             " -m 1412 -smp 3 -cpu max,+svm,phys-bits=48 ",
             " -serial file:/run/console -debugcon file:/run/report ",
             " -device isa-debug-exit,iobase=0xf4,iosize=4 -device edu ",

@@ -3,12 +3,14 @@
 //!
 //! What is not named here reads as the device has it and ignores writes: the TD cannot reach power
 //! management, slot control or anything else that would concern the machine. There are no ports, no
-//! expansion ROM and no interrupt pin.
+//! expansion ROM and no interrupt pin. A device that no IOMMU confines does not master the bus.
 //!
 //! Spec: PCI "Configuration Space Organization".
 
 use super::{
     bars::{self, Bars},
+    capability,
+    hand_over::{self, HandedOver},
     msi::{self, Msi},
     msix::{self, Table},
     platform::Platform,
@@ -16,14 +18,12 @@ use super::{
 use crate::{host::command_line::PciId, observe::Source};
 
 const COMMAND: u8 = 0x04;
-const STATUS: u8 = 0x06;
-const HAS_CAPABILITIES: u32 = 1 << 4;
-const CAPABILITIES: u8 = 0x34;
 const ROM: u8 = 0x30;
 const INTERRUPT: u8 = 0x3c;
 
-/// Bits of the command register that the TD may set: memory decode, bus mastering.
-const COMMAND_WRITABLE: u8 = 0b110;
+/// Bits of the command register that the TD may set.
+const MEMORY: u8 = 1 << 1;
+const BUS_MASTER: u8 = 1 << 2;
 
 /// There is no interrupt pin, so the device must not raise it.
 const INTX_DISABLE: u32 = 1 << 10;
@@ -37,20 +37,26 @@ pub(crate) struct Device {
     pub(crate) id: PciId,
     /// Base address registers.
     pub(crate) bars: Bars,
+    /// How it came from the firmware.
+    pub(crate) handed_over: HandedOver,
+    /// Whether it reaches shared memory only; else it must not master the bus.
+    confined: bool,
     msi: Option<Msi>,
     msix: Option<Table>,
 }
 
 impl Device {
-    /// Takes a device over from the machine.
-    pub(crate) fn new(devfn: u8, id: PciId, platform: &mut impl Platform) -> Self {
+    /// Takes a device over that was stopped; `None` if it does not survive its reset.
+    pub(crate) fn new(devfn: u8, id: PciId, platform: &mut impl Platform) -> Option<Self> {
+        let handed_over = hand_over::reset(devfn, platform)?;
         let command = platform.config_read(devfn, COMMAND, 2) | INTX_DISABLE;
         platform.config_write(devfn, COMMAND, 2, command);
         let bars = Bars::new(devfn, platform);
         let source = Source { vendor: id.vendor, device: id.device, devfn, entry: 0 };
-        let mut device = Self { devfn, id, bars, msi: None, msix: None };
+        let confined = platform.confine(devfn);
+        let mut device = Self { devfn, id, bars, handed_over, confined, msi: None, msix: None };
         device.take_interrupts(source, platform);
-        device
+        Some(device)
     }
 
     /// Reads 1, 2 or 4 bytes that do not cross a double word.
@@ -89,7 +95,8 @@ impl Device {
     /// Writes one byte; tells whether it belongs to the MSI capability.
     fn write_byte(&mut self, offset: u8, byte: u8, platform: &mut impl Platform) -> bool {
         if offset == COMMAND {
-            let command = u32::from(byte & COMMAND_WRITABLE) | INTX_DISABLE;
+            let writable = if self.confined { MEMORY | BUS_MASTER } else { MEMORY };
+            let command = u32::from(byte & writable) | INTX_DISABLE;
             platform.config_write(self.devfn, COMMAND, 2, command);
         }
         if self.msix.as_ref().is_some_and(|table| offset == table.start + msix::CONTROL + 1) {
@@ -134,27 +141,11 @@ impl Device {
 
     /// Finds the MSI and MSI-X capabilities and switches both off.
     fn take_interrupts(&mut self, source: Source, platform: &mut impl Platform) {
-        let byte = |platform: &mut _, offset| {
-            let [byte, ..] = Platform::config_read(platform, self.devfn, offset, 1).to_le_bytes();
-            byte
-        };
-        if platform.config_read(self.devfn, STATUS, 2) & HAS_CAPABILITIES == 0 {
-            return;
+        if let Some(start) = capability::find(self.devfn, msi::ID, platform) {
+            self.msi = Some(Msi::new(self.devfn, start, source, platform));
         }
-        let mut start = byte(platform, CAPABILITIES) & !3;
-        // A list cannot be longer than the space it lies in; a loop in it would be.
-        for _ in 0..48 {
-            if start < 0x40 {
-                break;
-            }
-            match byte(platform, start) {
-                msi::ID => self.msi = Some(Msi::new(self.devfn, start, source, platform)),
-                msix::ID => {
-                    self.msix = msix::take_over(self.devfn, start, &self.bars, source, platform);
-                }
-                _ => {}
-            }
-            start = byte(platform, start + 1) & !3;
+        if let Some(start) = capability::find(self.devfn, msix::ID, platform) {
+            self.msix = msix::take_over(self.devfn, start, &self.bars, source, platform);
         }
     }
 }

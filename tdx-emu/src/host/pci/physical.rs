@@ -8,7 +8,7 @@ use x86_64::instructions::port::Port;
 
 use super::platform::{PhysicalMessage, Platform, Target};
 use crate::{
-    iommu::{self, remapping::Entry},
+    iommu::{self, dma, remapping::Entry},
     machine::{cpus, memory},
     observe::Source,
 };
@@ -93,6 +93,10 @@ impl Platform for Machine {
             // SAFETY: as above.
             _ => unsafe { memory::at::<u64>(hpa & !7).write_volatile(value) },
         }
+    }
+
+    fn confine(&mut self, devfn: u8) -> bool {
+        dma::confine(devfn)
     }
 
     fn allocate_vector(&mut self, source: Source) -> Option<u8> {

@@ -35,6 +35,9 @@ pub(crate) trait Platform {
     /// Writes 1, 2, 4 or 8 bytes of device memory.
     fn memory_write(&mut self, hpa: u64, size: u8, value: u64);
 
+    /// Confines what a device reaches to shared memory of the TD; `false` if nothing can.
+    fn confine(&mut self, devfn: u8) -> bool;
+
     /// Gives a source of interrupts its physical vector, for good; `None` when all are given.
     fn allocate_vector(&mut self, source: Source) -> Option<u8>;
 

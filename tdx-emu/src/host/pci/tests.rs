@@ -5,13 +5,16 @@ use std::collections::HashMap;
 
 use super::{
     ADDRESS, DATA, Pci,
+    hand_over::HandedOver,
     platform::{PhysicalMessage, Platform, Target},
 };
 use crate::{host::command_line::PciId, observe::Source};
 
 const EDU: u8 = 2 << 3;
 const BELL: u8 = 3 << 3;
+const NVME: u8 = 4 << 3;
 const DISK: u8 = 31 << 3;
+const EXPRESS: u8 = 0x80;
 const EDU_MEMORY: u64 = 0xfea0_0000;
 const BELL_REGISTERS: u64 = 0xfebd_1000;
 const BELL_TABLE: u64 = 0xfebd_0000;
@@ -24,6 +27,11 @@ struct Fake {
     memory: HashMap<u64, u64>,
     vectors: u8,
     routes: Vec<(u8, Target)>,
+    confined: Vec<u8>,
+    /// No unit confines devices.
+    unprotected: bool,
+    resets: u32,
+    dies_in_reset: bool,
 }
 
 impl Fake {
@@ -56,6 +64,26 @@ impl Fake {
         self.masks.insert((devfn, offset), mask);
     }
 
+    /// A disk with a capability of PCI Express that can be reset.
+    fn nvme(&mut self) {
+        self.device(NVME, 0x0010_1b36, 0x80);
+        self.bar(NVME, 0x10, 0xfebd_4004, 0xffff_c004);
+        self.bar(NVME, 0x14, 0, 0xffff_ffff);
+        self.set(NVME, EXPRESS, &[0x10, 0x40, 2, 0, 0, 0, 0, 0x10]);
+        self.set(NVME, 0x40, &[0x11, 0, 64, 0, 0, 0x20, 0, 0, 0, 0x30, 0, 0]);
+    }
+
+    fn reset(&mut self, devfn: u8) {
+        self.resets += 1;
+        assert_eq!(self.config[&devfn][4] & 4, 0, "a device is stopped before it is reset");
+        self.set(devfn, 4, &[0, 0]);
+        self.set(devfn, 0x10, &[0; 24]);
+        self.set(devfn, EXPRESS + 8, &[0, 0]);
+        if self.dies_in_reset {
+            self.set(devfn, 0, &[0xff; 4]);
+        }
+    }
+
     fn set(&mut self, devfn: u8, offset: u8, bytes: &[u8]) {
         let at = usize::from(offset);
         self.config.get_mut(&devfn).unwrap()[at..at + bytes.len()].copy_from_slice(bytes);
@@ -73,9 +101,14 @@ impl Platform for Fake {
     fn config_write(&mut self, devfn: u8, offset: u8, size: u8, value: u32) {
         let in_bars = (0x10..0x28).contains(&offset);
         let mask = self.masks.get(&(devfn, offset)).copied().unwrap_or(0);
-        let value = if in_bars { value & mask | mask & 0xf } else { value };
+        // The upper half of an address has no flags.
+        let flags = if mask == u32::MAX { 0 } else { mask & 0xf };
+        let value = if in_bars { value & mask | flags } else { value };
         let bytes = value.to_le_bytes();
         self.set(devfn, offset, &bytes[..usize::from(size)]);
+        if offset == EXPRESS + 8 && value >> 15 == 1 && self.config[&devfn][0x80] == 0x10 {
+            self.reset(devfn);
+        }
     }
 
     fn memory_read(&mut self, hpa: u64, _size: u8) -> u64 {
@@ -84,6 +117,11 @@ impl Platform for Fake {
 
     fn memory_write(&mut self, hpa: u64, _size: u8, value: u64) {
         self.memory.insert(hpa, value);
+    }
+
+    fn confine(&mut self, devfn: u8) -> bool {
+        self.confined.push(devfn);
+        !self.unprotected
     }
 
     fn allocate_vector(&mut self, _source: Source) -> Option<u8> {
@@ -144,7 +182,7 @@ fn only_the_wanted_devices_exist() {
     assert_eq!(td.read(BELL, 2, 2), 0x1110);
     assert_eq!(td.read(DISK, 0, 4), u32::MAX);
     td.write(DISK, 4, 2, 0);
-    assert_eq!(td.machine.config[&DISK][4], 7);
+    assert_eq!(td.machine.config[&DISK][4], 3, "it masters the bus no more");
     assert_eq!(td.pci.devices().count(), 2);
 }
 
@@ -163,7 +201,7 @@ fn memory_can_be_sized_but_not_moved() {
 #[test]
 fn a_wide_register_is_one_region() {
     let td = Td::new();
-    let (_, _, regions) = td.pci.devices().nth(1).unwrap();
+    let (_, _, _, regions) = td.pci.devices().nth(1).unwrap();
     let regions: Vec<_> = regions.map(|region| (region.bar, region.hpa, region.size)).collect();
     assert_eq!(
         regions,
@@ -266,4 +304,43 @@ fn the_rest_of_configuration_space_is_read_only() {
     td.write(EDU, 0x80, 4, 0xffff_ffff);
     assert_eq!(td.read(EDU, 0x80, 4), 0);
     assert_eq!(td.read(EDU, 0x43, 2), u32::MAX); // crosses a double word
+}
+
+#[test]
+fn a_device_that_can_be_reset_is_handed_over_reset() {
+    let mut machine = Fake::machine();
+    machine.nvme();
+    let wanted = [PciId { vendor: 0x1b36, device: 0x0010 }];
+    let pci = Pci::scan(&wanted, &mut machine);
+    assert_eq!((machine.resets, &*machine.confined), (1, &[NVME][..]));
+    let (_, _, handed_over, regions) = pci.devices().next().unwrap();
+    assert_eq!(handed_over, HandedOver::Reset);
+    let regions: Vec<_> = regions.map(|region| (region.bar, region.hpa, region.size)).collect();
+    assert_eq!(regions, [(0, 0xfebd_4000, 0x4000)]);
+    // Addresses and decoding are back, bus mastering is not.
+    assert_eq!(machine.config_read(NVME, 0x10, 4), 0xfebd_4004);
+    assert_eq!(machine.config_read(NVME, 4, 2), 0x403);
+    let pages: Vec<_> = pci.pages().collect();
+    assert_eq!(pages, [0xfebd_4000, 0xfebd_5000, 0xfebd_7000], "the table's page is trapped");
+}
+
+#[test]
+fn a_device_lost_in_its_reset_is_not_given() {
+    let mut machine = Fake { dies_in_reset: true, ..Fake::machine() };
+    machine.nvme();
+    let wanted = [PciId { vendor: 0x1b36, device: 0x0010 }];
+    let pci = Pci::scan(&wanted, &mut machine);
+    assert_eq!((machine.resets, pci.devices().count()), (1, 0));
+}
+
+#[test]
+fn only_a_confined_device_masters_the_bus() {
+    let mut td = Td::new();
+    td.write(EDU, 4, 2, 6);
+    assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (0x406, 6));
+    let mut machine = Fake { unprotected: true, ..Fake::machine() };
+    let wanted = [PciId { vendor: 0x1234, device: 0x11e8 }];
+    let mut td = Td { pci: Pci::scan(&wanted, &mut machine), machine };
+    td.write(EDU, 4, 2, 6);
+    assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (0x402, 2));
 }

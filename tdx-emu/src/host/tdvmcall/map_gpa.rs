@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `MapGPA`: R12 = first address, its shared bit saying what the pages become; R13 = size.
 //!
-//! Shared pages are given at once, zeroed. A page that becomes private is taken away; the TD gets a
-//! new one when it accepts it.
+//! Shared pages are given at once, zeroed, to the TD and to its devices. A page that becomes private
+//! is taken away from both; the TD gets a new one when it accepts it.
 //!
 //! Spec: GHCI "`TDG.VP.VMCALL<MapGPA>`".
 
-use alloc::vec::Vec;
-use core::ops::Range;
-
 use tdcall::{Registers, tdvmcall::VmcallStatus};
 
-use crate::{
-    host::{
-        private_memory::Failure,
-        shared_memory,
-        td::{PAGE, SHARED_BIT, Td},
-    },
-    machine::memory,
+use crate::host::{
+    end::{self, Verdict},
+    private_memory::Failure,
+    shared_memory,
+    td::{PAGE, SHARED_BIT, Td},
 };
 
 pub(super) fn answer(td: &Td, registers: &mut Registers) -> VmcallStatus {
@@ -38,39 +33,21 @@ pub(super) fn answer(td: &Td, registers: &mut Registers) -> VmcallStatus {
         registers.r11 = start;
         return VmcallStatus::INVALID_OPERAND;
     }
-    let mapped =
-        if start & SHARED_BIT != 0 { make_shared(td, pages) } else { make_private(td, pages) };
+    let mapped = if start & SHARED_BIT != 0 {
+        shared_memory::share(td, &pages)
+    } else {
+        shared_memory::unshare(td, &pages)
+    };
     match mapped {
         Ok(()) => VmcallStatus::SUCCESS,
+        // A device that still reaches the page would break the promise made to the TD.
+        Err(Failure::Iommu(failure)) => {
+            end::run(Verdict::Bug, format_args!("gpa={start:#x} size={size:#x}: {failure}"))
+        }
         Err(failure) => {
             log::warn!("refused: gpa={start:#x} size={size:#x}: {failure}");
             registers.r11 = start;
             VmcallStatus::GPA_INUSE
         }
     }
-}
-
-fn make_shared(td: &Td, pages: Range<u64>) -> Result<(), Failure> {
-    let mut blocked = Vec::new();
-    for gpa in pages.clone().step_by(4096) {
-        if td.private.block(gpa)? {
-            blocked.push(gpa);
-        }
-    }
-    if !blocked.is_empty() {
-        td.private.track()?;
-        td.flush_translations();
-    }
-    blocked.into_iter().try_for_each(|gpa| td.private.remove(gpa))?;
-    pages.step_by(4096).try_for_each(|gpa| shared_memory::make_shared(td, gpa))
-}
-
-fn make_private(td: &Td, pages: Range<u64>) -> Result<(), Failure> {
-    let taken: Vec<_> =
-        pages.step_by(4096).filter_map(|gpa| shared_memory::unshare(td, gpa)).collect();
-    if !taken.is_empty() {
-        td.flush_translations();
-    }
-    taken.into_iter().for_each(memory::free_page);
-    Ok(())
 }

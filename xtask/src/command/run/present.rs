@@ -60,6 +60,7 @@ fn document(outcome: &Outcome) -> serde_json::Value {
             "lost": total.lost, "host_exits": total.host_exits, "tdvmcalls": total.tdvmcalls,
         },
         "cpus": outcome.report.cpus,
+        "dma_faults": outcome.report.dma_faults,
         "guest": outcome.report.guest,
         "end": outcome.report.end,
         "doorbell": {"rung": outcome.peer.rung, "errors": outcome.peer.errors},

@@ -7,6 +7,7 @@
 //!
 //! | port         | what                                                       |
 //! |--------------|------------------------------------------------------------|
+//! | 0x70, 0x71   | a clock that has stopped: reads as zero                    |
 //! | 0xf4         | ends the run with a verdict                                |
 //! | 0x3f8–0x3ff  | serial port                                                |
 //! | 0x600, 0x601 | ACPI sleep control and status                              |
@@ -14,6 +15,8 @@
 //! | 0xcf8–0xcff  | PCI configuration space                                    |
 //! | 0xcf9        | reset control, by accesses of one byte                     |
 //! | all others   | nothing                                                    |
+//!
+//! A clock that read as ones would say that it is being set, and kernels wait for that to end.
 //!
 //! Spec: ACPI "Sleep Control Register and Sleep Status Register", "Reset Register".
 
@@ -32,6 +35,8 @@ pub const RESET_VALUE: u8 = 1;
 /// The sleep type of "soft off".
 pub const SLEEP_TYPE_OFF: u8 = 5;
 
+const CLOCK: u16 = 0x70;
+const CLOCK_LAST: u16 = 0x71;
 const SERIAL_LAST: u16 = SERIAL + 7;
 const RESET_CONTROL: u16 = 0xcf9;
 const PCI: u16 = 0xcf8;
@@ -42,6 +47,8 @@ const PCI_LAST: u16 = 0xcff;
 pub enum Port {
     /// Register 0–7 of the serial port.
     Serial(u8),
+    /// The clock.
+    Clock,
     /// The PCI bus.
     Pci,
     /// One of the registers by which L2 ends.
@@ -84,6 +91,7 @@ impl Port {
     pub const fn of(port: u16, size: u8) -> Self {
         match (port, size) {
             (END_OF_RUN, _) => Self::Power(Power::EndOfRun),
+            (CLOCK..=CLOCK_LAST, 1) => Self::Clock,
             (SERIAL..=SERIAL_LAST, 1) => Self::Serial(((port - SERIAL) & 7) as u8),
             (SLEEP_CONTROL, 1) => Self::Power(Power::SleepControl),
             (SLEEP_STATUS, 1) => Self::Power(Power::SleepStatus),
@@ -131,6 +139,7 @@ mod tests {
         assert_eq!(Port::of(0x3f8, 1), Port::Serial(0));
         assert_eq!(Port::of(0x3ff, 1), Port::Serial(7));
         assert_eq!(Port::of(0x3f8, 2), Port::Absent, "its registers are bytes");
+        assert_eq!(Port::of(0x71, 1), Port::Clock);
         assert_eq!(Port::of(0x600, 1), Port::Power(Power::SleepControl));
         assert_eq!(Port::of(0x601, 1), Port::Power(Power::SleepStatus));
         assert_eq!(Port::of(0x602, 1), Port::Power(Power::Reset));
@@ -148,8 +157,7 @@ mod tests {
 
     #[test]
     fn what_kernels_probe_is_absent() {
-        for port in [0x20, 0x21, 0x40, 0x43, 0x60, 0x61, 0x64, 0x70, 0x71, 0x80, 0xa0, 0x2f8, 0x4d0]
-        {
+        for port in [0x20, 0x21, 0x40, 0x43, 0x60, 0x61, 0x64, 0x80, 0xa0, 0x2f8, 0x4d0] {
             assert_eq!(Port::of(port, 1), Port::Absent);
         }
     }

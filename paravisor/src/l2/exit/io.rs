@@ -48,6 +48,7 @@ fn input(vcpu: &Vcpu, port: u16, size: u8) -> u32 {
     let absent = low32(ones(size));
     match Port::of(port, size) {
         Port::Serial(register) => serial::read(register).into(),
+        Port::Clock => 0,
         Port::Pci => devices::port_read(vcpu, port, size),
         Port::Power(register) => register.read() & absent,
         Port::Absent => {
@@ -60,6 +61,7 @@ fn input(vcpu: &Vcpu, port: u16, size: u8) -> u32 {
 fn output(vcpu: &mut Vcpu, port: u16, size: u8, value: u32) {
     match Port::of(port, size) {
         Port::Serial(register) => serial::write(register, low8(value.into())),
+        Port::Clock => {}
         Port::Pci => devices::port_write(vcpu, port, size, value),
         Port::Power(register) => match register.write(value) {
             Wish::None => {}

@@ -42,8 +42,14 @@ mod hostile;
 /// Starts that cannot succeed.
 mod bad_start;
 
+/// Guests that cannot be run.
+mod bad_guest;
+
 /// Other kernels.
 mod kernels;
+
+/// Debian's kernels.
+mod linux;
 
 /// The same run twice.
 mod repeatable;
@@ -71,7 +77,9 @@ fn scenarios() -> Vec<Trial> {
         misuse::scenarios(),
         hostile::scenarios(),
         bad_start::scenarios(),
+        bad_guest::scenarios(),
         kernels::scenarios(),
+        linux::scenarios(),
         repeatable::scenarios(),
     ]
     .into_iter()

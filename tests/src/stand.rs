@@ -7,9 +7,12 @@ use std::sync::OnceLock;
 
 use libtest_mimic::{Failed, Trial};
 use xtask::builds::Builds;
+use xtask::debian_kernel::{self, Series};
+use xtask::disk::Disk;
 use xtask::guest::Guest;
 use xtask::image::Image;
-use xtask::machine::{Clock, Exit, Machine, Outcome};
+use xtask::initramfs;
+use xtask::machine::{Clock, Exit, Machine, Outcome, Scratch};
 use xtask::qemu::Qemu;
 
 /// How a scenario ends: well, or with a message for a person.
@@ -17,6 +20,9 @@ pub(crate) type Verdict = Result<(), String>;
 
 /// How long a machine may take; only one that hangs needs it.
 const LIMIT: Duration = Duration::from_secs(180);
+
+/// The same for guests that take longer on a machine with other things to do.
+const FOREIGN_LIMIT: Duration = Duration::from_secs(900);
 
 /// Lines of the transcript, and rows of the report, that a failure shows.
 const SHOWN: usize = 40;
@@ -34,7 +40,19 @@ pub(crate) struct Stand {
     paravisor: String,
     guest: String,
     spoil: fn(&mut Vec<u8>),
-    probe: bool,
+    subject: Subject,
+    disk: Option<&'static str>,
+}
+
+/// What the TD starts.
+#[derive(Clone, Debug)]
+enum Subject {
+    /// The probe in the paravisor's place; there is no guest.
+    Probe,
+    /// The paravisor with our own guest.
+    Relay,
+    /// The paravisor with a guest made of other files.
+    Guest(Box<Guest>),
 }
 
 /// Leaves the function with a message unless a condition holds.
@@ -77,8 +95,50 @@ impl Stand {
             paravisor: format!("log=info cpus={cpus}"),
             guest: format!("{guest} cpus={cpus}"),
             spoil: |_| {},
-            probe: false,
+            subject: Subject::Relay,
+            disk: None,
         }
+    }
+
+    /// A machine and a TD with `cpus` CPUs each, with a Debian kernel and our own initial RAM disk,
+    /// which runs `script` if there is one; `words` go behind those that Linux needs.
+    pub(crate) fn linux(
+        cpus: u32,
+        series: Series,
+        words: &str,
+        script: Option<&[u8]>,
+    ) -> Result<Self, String> {
+        let guest = || -> xtask::Result<Guest> {
+            Guest::linux(&debian_kernel::kernel(series)?.path, Some(initramfs::build(script)?))
+        };
+        let guest = guest().map_err(|failure| failure.to_string())?;
+        let line = format!("{} {words}", initramfs::COMMAND_LINE);
+        let stand = Self::of_guest(cpus, guest, line.trim_end());
+        // Linux has no drivers for the devices of our own guest.
+        Ok(Self { machine: Machine { td_memory: 512, ..stand.machine.clone() }, ..stand }
+            .emulator_option("devices="))
+    }
+
+    /// A machine and a TD with `cpus` CPUs each, with a guest made of other files.
+    pub(crate) fn of_guest(cpus: u32, guest: Guest, line: &str) -> Self {
+        let stand = Self::new(cpus, "");
+        let machine = Machine { limit: FOREIGN_LIMIT, ..stand.machine.clone() };
+        let subject = Subject::Guest(Box::new(guest));
+        Self { machine, guest: line.to_owned(), subject, ..stand }
+    }
+
+    /// Gives the guest an NVMe disk, with more properties for QEMU; whether it read and wrote it as
+    /// it should is checked after a run that ends well.
+    #[expect(dead_code, reason = "no scenario has a disk yet")]
+    pub(crate) fn disk(mut self, properties: &'static str) -> Self {
+        self.disk = Some(properties);
+        self.emulator_option("devices=1b36:0010")
+    }
+
+    /// Gives the TD so many MiB of memory.
+    pub(crate) fn memory(mut self, mib: u32) -> Self {
+        self.machine.td_memory = mib;
+        self
     }
 
     /// Gives the emulator another word.
@@ -107,7 +167,7 @@ impl Stand {
 
     /// Starts the probe in the paravisor's place; there is no guest.
     pub(crate) fn probe(mut self) -> Self {
-        self.probe = true;
+        self.subject = Subject::Probe;
         self
     }
 
@@ -120,17 +180,30 @@ impl Stand {
     /// Runs it.
     pub(crate) fn outcome(&self) -> Result<Outcome, String> {
         let shared = shared()?;
-        let run = || -> xtask::Result<Outcome> {
-            let mut image = if self.probe {
-                Image::of_probe(&shared.builds)?
-            } else {
-                let guest = Guest::relay(&shared.builds)?;
-                Image::assemble(&shared.builds, &self.paravisor, &guest, &self.guest)?
-            };
-            (self.spoil)(&mut image.bytes);
-            self.machine.run(&shared.qemu, &shared.builds, &image)
+        self.attempt(shared).map_err(|failure| failure.to_string())
+    }
+
+    fn attempt(&self, Shared { builds, qemu }: &Shared) -> xtask::Result<Outcome> {
+        let guest = match &self.subject {
+            Subject::Probe => None,
+            Subject::Relay => Some(Guest::relay(builds)?),
+            Subject::Guest(guest) => Some(Guest::clone(guest)),
         };
-        run().map_err(|failure| failure.to_string())
+        let mut image = match guest {
+            None => Image::of_probe(builds)?,
+            Some(guest) => Image::assemble(builds, &self.paravisor, &guest, &self.guest)?,
+        };
+        (self.spoil)(&mut image.bytes);
+        let Some(properties) = self.disk else { return self.machine.run(qemu, builds, &image) };
+        let directory = Scratch::new()?;
+        let disk = Disk::create(directory.path())?;
+        let mut machine = self.machine.clone();
+        machine.qemu_options.extend(disk.qemu_options(properties));
+        let outcome = machine.run(qemu, builds, &image)?;
+        if outcome.exit == Exit::SUCCESS {
+            disk.check(&outcome)?;
+        }
+        Ok(outcome)
     }
 
     /// What a person wants to see of a run that failed.

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Failure, Result, debian_package::sha256, failure::Context};
+use crate::{Failure, Result, debian_package::sha256, failure::Context, machine::Outcome};
 
 /// Bytes of the disk.
 const BYTES: usize = 64 << 20;
@@ -58,6 +58,20 @@ impl Disk {
             None => Err(Failure::new(format!("the disk has {} bytes now", found.len()))),
             Some(at) => Err(Failure::new(format!("the disk is not as it should be at {at:#x}"))),
         }
+    }
+
+    /// Checks that a guest read what was on the disk, and wrote what it should.
+    ///
+    /// # Errors
+    ///
+    /// If it said another hash or none, or something else is on the disk.
+    pub fn check(&self, outcome: &Outcome) -> Result<()> {
+        let hash = format!("sha256={}", self.sha256);
+        let told = |line: &String| line.split(' ').any(|word| word == hash);
+        if outcome.report.guest.iter().any(told) {
+            return self.check_written();
+        }
+        Err(Failure::new(format!("the guest did not find {hash} on its disk")))
     }
 
     /// Returns QEMU's words for it as an NVMe disk.

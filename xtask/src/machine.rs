@@ -28,7 +28,7 @@ use ivshmem_peer::Peer;
 
 use self::command_line::Files;
 pub use self::outcome::{Exit, Outcome};
-pub(crate) use self::scratch::Scratch;
+pub use self::scratch::Scratch;
 use crate::{
     Result,
     builds::Builds,

@@ -15,10 +15,15 @@ use crate::{Result, failure::Context};
 
 /// A directory of our own, closed to other users.
 #[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(crate) fn new() -> Result<Self> {
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// If the system's directory for such things cannot be written.
+    pub fn new() -> Result<Self> {
         /// Tells the directories of one process apart.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
@@ -36,7 +41,9 @@ impl Scratch {
         }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }

@@ -33,6 +33,9 @@ mod crowd;
 /// Mappings that come and go, that there is no room for, or that never were.
 mod mapping;
 
+/// Interrupts by a line.
+mod lines;
+
 /// Guests that do what no guest should.
 mod misuse;
 
@@ -74,6 +77,7 @@ fn scenarios() -> Vec<Trial> {
         relay::scenarios(),
         crowd::scenarios(),
         mapping::scenarios(),
+        lines::scenarios(),
         misuse::scenarios(),
         hostile::scenarios(),
         bad_start::scenarios(),

@@ -10,6 +10,12 @@ pub(crate) fn write8(port: u16, value: u8) {
     unsafe { Port::new(port).write(value) }
 }
 
+/// Reads a byte.
+pub(crate) fn read8(port: u16) -> u8 {
+    // SAFETY: Only registers of the serial port are read by bytes, which changes no memory.
+    unsafe { Port::new(port).read() }
+}
+
 /// Writes a double word.
 pub(crate) fn write32(port: u16, value: u32) {
     // SAFETY: As for `write8`; PCI functions master the bus only as `devices` tells them to.

@@ -12,6 +12,7 @@
 //! | unmap        | `count` changes to entries that are being rung |
 //! | exhaust      | more entries than a CPU has vectors set aside for them |
 //! | spurious     | entries are rung that are masked or were never set up |
+//! | lines        | the serial port interrupts by edge and by level |
 //! | triple-fault | the guest kills itself |
 //! | unknown-exit | instructions that no guest of this kind has any use for |
 //! | idle         | everything set up, nothing asked, no end |
@@ -36,6 +37,9 @@ mod exhaust;
 
 /// Entries that must stay silent.
 mod spurious;
+
+/// Interrupts that come by a line.
+mod lines;
 
 /// What no well-behaved guest does.
 mod odd;
@@ -84,6 +88,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "unmap" => unmap::run(machine),
         "exhaust" => exhaust::run(machine),
         "spurious" => spurious::run(machine),
+        "lines" => lines::run(machine.cpus()),
         "triple-fault" => odd::triple_fault(),
         "unknown-exit" => odd::instructions(machine),
         "idle" => odd::idle(machine),

@@ -5,12 +5,16 @@
 //! |-----------|-----|
 //! | 0–31      | exceptions |
 //! | 81        | edu |
+//! | 82        | serial port |
 //! | 96–159    | doorbell entry 0–63, first set |
 //! | 160–223   | doorbell entry 0–63, second set |
 //! | 255       | spurious interrupt of the APIC |
 
 /// The interrupt of the edu device.
 pub(crate) const EDU: u8 = 81;
+
+/// The interrupt of the serial port.
+pub(crate) const SERIAL: u8 = 82;
 
 /// The APIC's vector for an interrupt that went away before it was taken.
 pub(crate) const SPURIOUS: u8 = 255;
@@ -55,7 +59,7 @@ mod tests {
             for entry in 0..MAX_ENTRIES {
                 let vector = doorbell(set, entry);
                 assert_eq!(doorbell_entry(vector), Some(entry));
-                assert!(vector >= 32 && vector != EDU && vector != SPURIOUS);
+                assert!(vector >= 32 && ![EDU, SERIAL, SPURIOUS].contains(&vector));
             }
         }
         assert_ne!(doorbell(Set::First, 5), doorbell(Set::Second, 5));

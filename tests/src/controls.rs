@@ -33,11 +33,26 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         refused("a_bad_end_is_noticed", |run| run.exit = Exit::FAILURE),
         refused("a_missing_end_is_noticed", |run| run.report.end = None),
         refused("an_aborted_command_is_noticed", |run| run.peer.errors.push(String::new())),
+        scenario("controls::the_tests_that_the_table_of_exits_names_exist", named_tests_exist),
         scenario("controls::a_merge_is_no_exact_relay", || {
             check!(account::exact(&merged()).is_err(), "a merge passed as exact");
             Ok(())
         }),
     ]
+}
+
+/// The last column of the documented table of exits names beginnings of scenarios' names.
+fn named_tests_exist() -> Verdict {
+    let table = include_str!("../../docs/exits.md");
+    let scenarios = crate::scenarios();
+    for line in table.lines().filter(|line| line.starts_with("| ")) {
+        let shown_by = line.trim_end_matches([' ', '|']).rsplit('|').next().unwrap_or_default();
+        for name in shown_by.split('`').filter(|part| part.contains("::")) {
+            let exists = scenarios.iter().any(|trial| trial.name().starts_with(name));
+            check!(exists, "docs/exits.md names {name}, which is no test");
+        }
+    }
+    Ok(())
 }
 
 /// A scenario in which the books, after `spoil`, must not balance.

@@ -28,6 +28,10 @@ mod vectors;
 #[cfg(target_os = "none")]
 mod interrupts;
 
+/// A few bytes of code in any ring.
+#[cfg(target_os = "none")]
+mod ring;
+
 /// How often each vector was taken.
 #[cfg(target_os = "none")]
 mod handled;

@@ -14,7 +14,7 @@
 //! | spurious     | entries are rung that are masked or were never set up |
 //! | lines        | the serial port interrupts by edge and by level |
 //! | triple-fault | the guest kills itself |
-//! | unknown-exit | instructions that no guest of this kind has any use for |
+//! | instructions | every instruction that can exit, in ring 0 and 3, right and wrong |
 //! | idle         | everything set up, nothing asked, no end |
 
 /// What a scenario works with.
@@ -43,6 +43,9 @@ mod lines;
 
 /// What no well-behaved guest does.
 mod odd;
+
+/// Every instruction that can exit.
+mod instructions;
 
 use self::exact::Pace;
 use self::machine::Machine;
@@ -90,7 +93,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "spurious" => spurious::run(machine),
         "lines" => lines::run(machine.cpus()),
         "triple-fault" => odd::triple_fault(),
-        "unknown-exit" => odd::instructions(machine),
+        "instructions" => instructions::run(machine),
         "idle" => odd::idle(machine),
         _ => Err(Failure::NoScenario),
     }

@@ -31,14 +31,16 @@ pub struct Split {
     pub shadow: u64,
 }
 
-/// Accepts or refuses (#GP) a value that L2 moves to CR0.
+/// Accepts or refuses (#GP) a value that L2 moves to CR0. Reserved bits are ignored in the lower half
+/// and refused in the upper one.
 #[must_use]
 pub const fn split_cr0(value: u64) -> Option<Split> {
     let paging_without_protection = value & CR0_PG != 0 && value & CR0_PE == 0;
     let not_write_through_alone = value & CR0_NW != 0 && value & CR0_CD == 0;
-    if value & !CR0_KNOWN != 0 || paging_without_protection || not_write_through_alone {
+    if value >> 32 != 0 || paging_without_protection || not_write_through_alone {
         return None;
     }
+    let value = value & CR0_KNOWN;
     Some(Split { register: (value & !CR0_OWNED) | CR0_NE, shadow: value })
 }
 
@@ -59,6 +61,7 @@ mod tests {
     fn l2_reads_what_it_wrote_and_the_processor_holds_what_the_module_wants() {
         let split = split_cr0(0xc000_0011).unwrap();
         assert_eq!((split.register, split.shadow), (0x8000_0031, 0xc000_0011));
+        assert_eq!(split_cr0(0x9ffa_ffd1), split_cr0(0x8000_0011), "reserved bits are ignored");
         let split = split_cr4(0x20).unwrap();
         assert_eq!((split.register, split.shadow), (0x2060, 0x20));
     }

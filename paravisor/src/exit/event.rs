@@ -21,7 +21,9 @@ pub struct Event {
 }
 
 const UD: u8 = 6;
+const DF: u8 = 8;
 const GP: u8 = 13;
+const PF: u8 = 14;
 
 impl Event {
     /// #UD.
@@ -29,6 +31,28 @@ impl Event {
     /// #GP(0).
     pub const GENERAL_PROTECTION: Self =
         Self::new(InterruptionInfo::hardware_exception(GP).with_error_code_valid(true));
+
+    /// #PF. The address has to be in CR2.
+    #[must_use]
+    pub const fn page_fault(error_code: u32) -> Self {
+        let information = InterruptionInfo::hardware_exception(PF).with_error_code_valid(true);
+        Self { error_code, ..Self::new(information) }
+    }
+
+    /// What a processor raises when the delivery of this event ends in #GP: #DF for what may not be
+    /// followed by another fault, #GP for the rest. `None`: it shuts down.
+    #[must_use]
+    pub const fn after_failed_delivery(self) -> Option<Self> {
+        let double_fault = InterruptionInfo::hardware_exception(DF).with_error_code_valid(true);
+        match (self.information.kind(), self.information.vector()) {
+            (InterruptionType::HARDWARE_EXCEPTION, DF) => None,
+            // #DE, #TS, #NP, #SS, #GP, #PF, #CP.
+            (InterruptionType::HARDWARE_EXCEPTION, 0 | 10..=14 | 21) => {
+                Some(Self::new(double_fault))
+            }
+            _ => Some(Self::GENERAL_PROTECTION),
+        }
+    }
 
     const fn new(information: InterruptionInfo) -> Self {
         Self { information, error_code: 0, length: 0 }
@@ -108,7 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn a_delivery_that_fails_again_and_again_ends_in_a_shutdown() {
+        let interrupt = Event::from_exit(InterruptionInfo::from_bits(0x8000_0051), 0, 0);
+        let fault = interrupt.and_then(Event::after_failed_delivery).unwrap();
+        assert_eq!(fault, Event::GENERAL_PROTECTION);
+        let double = fault.after_failed_delivery().unwrap();
+        assert_eq!(double.information.into_bits(), 0x8000_0b08);
+        assert_eq!(double.after_failed_delivery(), None);
+        assert_eq!(Event::page_fault(6).after_failed_delivery(), Some(double));
+        let undefined = Event::UNDEFINED_OPCODE.after_failed_delivery();
+        assert_eq!(undefined, Some(Event::GENERAL_PROTECTION), "benign");
+    }
+
+    #[test]
     fn the_exceptions_l1_raises_are_well_formed() {
+        assert_eq!(Event::page_fault(6).information.into_bits(), 0x8000_0b0e);
         assert_eq!(Event::UNDEFINED_OPCODE.information.into_bits(), 0x8000_0306);
         assert_eq!(Event::GENERAL_PROTECTION.information.into_bits(), 0x8000_0b0d);
     }

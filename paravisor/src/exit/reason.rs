@@ -16,6 +16,8 @@ pub enum Response {
     Resume,
     /// The instruction has no effect for L2: step over it.
     Skip,
+    /// The same for ring 0. Ring 3 gets #GP(0), as it does on a processor that checks before it exits.
+    SkipInKernel,
     /// L2 gets #UD: the instruction does not exist on its processor.
     UndefinedOpcode,
     /// L2 gets #GP(0).
@@ -67,7 +69,7 @@ pub enum Emulation {
 pub const TABLE: &[(ExitReason, Response)] = {
     use Emulation as E;
     use ExitReason as R;
-    use Response::{Emulate, End, GeneralProtection, Resume, Skip, UndefinedOpcode};
+    use Response::{Emulate, End, GeneralProtection, Resume, Skip, SkipInKernel, UndefinedOpcode};
     &[
         (R::EXCEPTION_OR_NMI, Emulate(E::Exception)),
         (R::EXTERNAL_INTERRUPT, Resume),
@@ -78,8 +80,8 @@ pub const TABLE: &[(ExitReason, Response)] = {
         (R::CPUID, Emulate(E::Cpuid)),
         (R::GETSEC, UndefinedOpcode),
         (R::HLT, Emulate(E::Halt)),
-        (R::INVD, Skip),
-        (R::INVLPG, Skip),
+        (R::INVD, SkipInKernel),
+        (R::INVLPG, SkipInKernel),
         (R::RDPMC, GeneralProtection),
         (R::RDTSC, Emulate(E::Tsc)),
         (R::RSM, UndefinedOpcode),
@@ -111,7 +113,7 @@ pub const TABLE: &[(ExitReason, Response)] = {
         (R::RDTSCP, Emulate(E::TscWithProcessor)),
         (R::PREEMPTION_TIMER_EXPIRED, Emulate(E::Timer)),
         (R::INVVPID, UndefinedOpcode),
-        (R::WBINVD, Skip),
+        (R::WBINVD, SkipInKernel),
         (R::XSETBV, Emulate(E::SetExtendedControl)),
         (R::APIC_WRITE, Resume),
         (R::RDRAND, UndefinedOpcode),

@@ -83,7 +83,8 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> 
     };
     match response {
         Response::Resume => Ok(Next::Resume),
-        Response::Skip => Ok(Next::Skip),
+        Response::SkipInKernel if report.cpl != 0 => Ok(Next::GENERAL_PROTECTION),
+        Response::Skip | Response::SkipInKernel => Ok(Next::Skip),
         Response::UndefinedOpcode => Ok(Next::UNDEFINED_OPCODE),
         Response::GeneralProtection => Ok(Next::GENERAL_PROTECTION),
         Response::End(why) => Ok(Next::End(why)),
@@ -115,7 +116,7 @@ fn emulate(vcpu: &mut Vcpu, report: &L2Exit, emulation: Emulation) -> Result<Nex
             vcpu.take_timer()?;
             Ok(Next::Resume)
         }
-        Emulation::SetExtendedControl => xsetbv::handle(vcpu),
+        Emulation::SetExtendedControl => xsetbv::handle(vcpu, report),
         Emulation::Tdcall => Ok(tdcall::handle(vcpu, report)),
         Emulation::EndOfInterrupt => Ok(end_of_interrupt(report)),
     }
@@ -126,6 +127,15 @@ fn emulate(vcpu: &mut Vcpu, report: &L2Exit, emulation: Emulation) -> Result<Nex
 pub(super) fn during_delivery(report: &L2Exit) -> Next {
     warn!("delivery of an event to nowhere: gpa={:#x}", report.gpa);
     Next::End("triple fault")
+}
+
+/// The delivery of `event` would have switched tasks, which L2's processor cannot do: as if the gate
+/// were not there.
+pub(super) fn during_task_switch(event: Event) -> Next {
+    match event.after_failed_delivery() {
+        Some(event) => Next::Inject(event),
+        None => Next::End("triple fault"),
+    }
 }
 
 /// An exception L1 intercepts without wanting to.

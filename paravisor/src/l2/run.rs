@@ -115,11 +115,12 @@ fn warn_spurious(vcpu: &mut Vcpu) {
 /// An exit in L2's own right.
 fn take_exit(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
     give_back(vcpu, report);
-    if vcpu.event.is_some() {
+    if let Some(event) = vcpu.event {
         // The exit is about the delivery, not about the instruction at RIP.
         return Ok(match report.reason.basic() {
             ExitReason::TRIPLE_FAULT => Next::End("triple fault"),
             ExitReason::EPT_VIOLATION => exit::during_delivery(report),
+            ExitReason::TASK_SWITCH => exit::during_task_switch(event),
             _ => Next::Resume,
         });
     }

@@ -12,10 +12,15 @@ use super::{
     ve,
     vmcs::{CR0_NE, CR0_PE, CR0_PG, CR4_MCE, CR4_VMXE},
 };
+use tdcall::interruption_info::InterruptionInfo;
+
 use crate::svm::{
-    exit::VmxExit,
+    decode::CrAccess,
+    exit::{VmxExit, privilege_level},
+    guest_memory::GuestMemory,
     narrow::{index, low_8, low_32},
-    vmcb::Vmcb,
+    physical,
+    vmcb::{Vmcb, efer},
     vmrun::{RAX, RCX, RDX, RSP},
 };
 
@@ -25,6 +30,7 @@ const CR0_CD: u64 = 1 << 30;
 const CR0_KNOWN: u64 = 0xe005_003f;
 /// Bits of CR0 that keep their value.
 const CR0_KEPT: u64 = 0x1ffa_ffc0;
+const CR4_PAE: u64 = 1 << 5;
 /// Bits of CR4 that TCG knows and a TD may use: 5:0, 10:7, UMIP, FSGSBASE, OSXSAVE, SMEP, SMAP,
 /// PKE.
 const CR4_FREE: u64 = 0x0075_0fbf & !CR4_VMXE;
@@ -69,7 +75,8 @@ fn write_cr0(vcpu: &mut Vcpu, value: u64, least: u64) -> Result<(), Refusal> {
     let wrong = value & !CR0_KNOWN & 0xffff_ffff_0000_0000 != 0
         || value & CR0_NE == 0
         || (value & CR0_PG != 0 && value & CR0_PE == 0)
-        || (value & CR0_NW != 0 && value & CR0_CD == 0);
+        || (value & CR0_NW != 0 && value & CR0_CD == 0)
+        || (value & CR0_PG == 0 && vcpu.vmcb().in_64_bit_mode());
     if wrong {
         return Err(Refusal::Architecture);
     }
@@ -182,6 +189,59 @@ pub(crate) fn l2(vcpu: &mut Vcpu, exit: &VmxExit) -> Route {
     }
 }
 
+/// SMSW: what the guest sees of CR0, which may not be what the processor holds.
+pub(crate) fn store_machine_status(vcpu: &mut Vcpu, store: CrAccess, length: u64) {
+    /// In the error code of a page fault.
+    const WRITE: u32 = 1 << 1;
+    let seen = vcpu.vm().vmcs.cr0_seen();
+    let vmcb = vcpu.vmcb();
+    match store {
+        CrAccess::StoreToRegister { gpr, size } => {
+            let old = if gpr == RSP { vmcb.rsp() } else { vcpu.gprs.0[gpr] };
+            let value = match size {
+                2 => old & !0xffff | seen & 0xffff,
+                4 => seen & 0xffff_ffff,
+                _ => seen,
+            };
+            write_gpr(vmcb, vcpu, gpr, value);
+        }
+        CrAccess::StoreToMemory(linear) => {
+            let [low, high, ..] = seen.to_le_bytes();
+            if let Some(fault) = write_linear(vmcb, linear, [low, high]) {
+                return inject_page_fault(vcpu, fault, WRITE);
+            }
+        }
+        CrAccess::PageFault(linear) => return inject_page_fault(vcpu, linear, 0),
+        CrAccess::Exit(_) => return,
+    }
+    vmcb.advance(length);
+}
+
+/// Writes two bytes to the guest's memory; returns the address that is not mapped, if one is not.
+fn write_linear(vmcb: Vmcb, linear: u64, bytes: [u8; 2]) -> Option<u64> {
+    let memory = GuestMemory(vmcb);
+    let place = |linear| memory.translate(linear).and_then(|gpa| memory.physical(gpa));
+    let next = linear.wrapping_add(1);
+    match (place(linear), place(next)) {
+        (None, _) => Some(linear),
+        (_, None) => Some(next),
+        (Some(first), Some(second)) => {
+            physical::write_bytes(first, &bytes[..1]);
+            physical::write_bytes(second, &bytes[1..]);
+            None
+        }
+    }
+}
+
+/// #PF for an operand that is not mapped.
+fn inject_page_fault(vcpu: &mut Vcpu, linear: u64, access: u32) {
+    const PAGE_FAULT: u8 = 14;
+    let user = privilege_level(vcpu.vmcb()) == 3;
+    vcpu.vmcb().set_cr2(linear);
+    let event = InterruptionInfo::hardware_exception(PAGE_FAULT).with_error_code_valid(true);
+    vcpu.inject(event, access | u32::from(user) << 2);
+}
+
 fn exits_on_cr8_load(vcpu: &Vcpu) -> bool {
     vcpu.vm().vmcs.primary & super::vmcs::primary::CR8_LOAD != 0
 }
@@ -222,7 +282,8 @@ fn l2_cr4(vcpu: &mut Vcpu, value: u64) -> Route {
     if (value ^ vmcs.cr4_shadow) & vmcs.cr4_mask != 0 {
         return Route::L1;
     }
-    if value & !(CR4_FREE | CR4_MCE | CR4_VMXE) != 0 {
+    let leaves_pae = value & CR4_PAE == 0 && vmcs.efer & efer::LMA != 0;
+    if value & !(CR4_FREE | CR4_MCE | CR4_VMXE) != 0 || leaves_pae {
         vcpu.inject_exception_with_error(exception::GP);
         return Route::Resume;
     }

@@ -10,6 +10,7 @@ use super::{
     stop::Stop,
     vcpu::{Vcpu, VirtualizationException, exception},
     ve,
+    vmcs::CR0_PG,
 };
 use crate::{
     machine::cpus,
@@ -289,8 +290,12 @@ fn write(vcpu: &mut Vcpu, efer_changeable: u64) -> Action {
         XSS | DEBUGCTL => Action::Fault,
         EFER => {
             let vmcs = &mut vcpu.vm_mut().vmcs;
-            if (value ^ vmcs.efer) & !(efer_changeable | efer::LMA) != 0 {
+            let changed = value ^ vmcs.efer;
+            if changed & !(efer_changeable | efer::LMA) != 0 {
                 return Action::L1;
+            }
+            if changed & efer_changeable & efer::LME != 0 && vmcs.cr0 & CR0_PG != 0 {
+                return Action::Fault;
             }
             vmcs.efer = (vmcs.efer & !efer_changeable) | (value & efer_changeable);
             Action::Value(0)

@@ -10,6 +10,7 @@
 use tdcall::{exit_reason::ExitReason, interruption_info::InterruptionInfo, status::Status};
 
 use super::{
+    control_registers,
     entry::{self, Entry},
     l1_exits, l2_exit, l2_exits, posted_interrupt,
     stop::Stop,
@@ -81,6 +82,15 @@ fn dispatch(vcpu: &mut Vcpu, decoded: Exit) -> Result<(), TdExit> {
             undefined(vcpu);
             Ok(())
         }
+        Exit::Privileged => {
+            vcpu.inject_exception_with_error(exception::GP);
+            Ok(())
+        }
+        Exit::StoreMachineStatus(store, length) => {
+            control_registers::store_machine_status(vcpu, store, length);
+            reinject_l2(vcpu);
+            Ok(())
+        }
         Exit::Vmx(exit) => {
             vcpu.vm_mut().vmcs.exit = exit;
             if vcpu.current == 0 {
@@ -105,10 +115,15 @@ fn external_interrupt(vcpu: &mut Vcpu) -> Result<(), TdExit> {
     if let Some(vector) = external {
         return Err(to_host(vector));
     }
+    reinject_l2(vcpu);
+    Ok(())
+}
+
+/// Gives an L2 VM back the event whose delivery the exit interrupted; for L1 that is done already.
+fn reinject_l2(vcpu: &mut Vcpu) {
     if vcpu.current != 0 {
         reinject(vcpu);
     }
-    Ok(())
 }
 
 /// The notification vector arrived while the TD runs.

@@ -62,28 +62,67 @@ pub(crate) fn vmx_only(instruction: &Instruction) -> Option<ExitReason> {
     })
 }
 
-/// Exit qualification of a control-register access, or `None` if it is no such instruction.
-pub(crate) fn cr_access(instruction: &Instruction, gprs: &Gprs) -> Option<u64> {
+/// An access to a control register, in terms of VMX.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CrAccess {
+    /// An exit with this qualification.
+    Exit(u64),
+    /// SMSW, which no VMX processor exits for: CR0 to a register.
+    StoreToRegister {
+        /// Number of the register.
+        gpr: usize,
+        /// Bytes of it that are written.
+        size: usize,
+    },
+    /// SMSW: the low half-word of CR0 to memory.
+    StoreToMemory(u64),
+    /// The operand is not mapped at this linear address.
+    PageFault(u64),
+}
+
+/// The access to a control register that the instruction makes, if any.
+pub(crate) fn cr_access(instruction: &Instruction, vmcb: Vmcb, gprs: &Gprs) -> Option<CrAccess> {
     const MOV_FROM: u64 = 1 << 4;
     const CLTS: u64 = 2 << 4;
     const LMSW: u64 = 3 << 4;
+    const LMSW_MEMORY: u64 = 1 << 6;
     let number = |register: Register| (register as u64).checked_sub(Register::CR0 as u64);
-    match instruction.mnemonic() {
+    let in_register = instruction.op0_kind() == OpKind::Register;
+    let qualification = match instruction.mnemonic() {
         Mnemonic::Mov if instruction.op0_register().is_cr() => {
             let gpr = instruction.op1_register().number() as u64;
-            Some(number(instruction.op0_register())? | gpr << 8)
+            number(instruction.op0_register())? | gpr << 8
         }
         Mnemonic::Mov if instruction.op1_register().is_cr() => {
             let gpr = instruction.op0_register().number() as u64;
-            Some(number(instruction.op1_register())? | MOV_FROM | gpr << 8)
+            number(instruction.op1_register())? | MOV_FROM | gpr << 8
         }
-        Mnemonic::Clts => Some(CLTS),
-        Mnemonic::Lmsw if instruction.op0_kind() == OpKind::Register => {
+        Mnemonic::Clts => CLTS,
+        Mnemonic::Lmsw if in_register => {
             let source = gprs.0[instruction.op0_register().number() & 15] & 0xffff;
-            Some(LMSW | source << 16)
+            LMSW | source << 16
         }
-        _ => None,
-    }
+        Mnemonic::Lmsw => {
+            let linear = memory_operand(instruction, vmcb, gprs)?;
+            let mut source = [0; 2];
+            if GuestMemory(vmcb).read(linear, &mut source) < source.len() {
+                return Some(CrAccess::PageFault(linear));
+            }
+            LMSW | LMSW_MEMORY | u64::from(u16::from_le_bytes(source)) << 16
+        }
+        Mnemonic::Smsw if in_register => {
+            let register = instruction.op0_register();
+            return Some(CrAccess::StoreToRegister {
+                gpr: gpr_index(register),
+                size: register.size(),
+            });
+        }
+        Mnemonic::Smsw => {
+            return memory_operand(instruction, vmcb, gprs).map(CrAccess::StoreToMemory);
+        }
+        _ => return None,
+    };
+    Some(CrAccess::Exit(qualification))
 }
 
 /// Linear address of the instruction's memory operand.

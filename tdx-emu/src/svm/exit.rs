@@ -7,7 +7,7 @@
 use tdcall::{exit_reason::ExitReason, interruption_info::InterruptionInfo};
 
 use super::{
-    decode,
+    decode::{self, CrAccess},
     guest_memory::GuestMemory,
     narrow::low_32,
     npt::Walk,
@@ -26,6 +26,10 @@ pub(crate) enum Exit {
     InterruptWindow,
     /// The guest raised #UD by itself.
     Undefined,
+    /// Ring 3 executed what only ring 0 may: #GP(0), which VMX raises before it exits and QEMU 10 after.
+    Privileged,
+    /// SMSW, which exits because MOV from CR0 must, and which VMX knows no exit for.
+    StoreMachineStatus(CrAccess, u64),
     /// What VMX would report.
     Vmx(VmxExit),
     /// An exit code that this emulation never asks for.
@@ -90,7 +94,11 @@ mod code {
     pub(super) const MWAIT_CONDITIONAL: u64 = 0x08c;
     pub(super) const XSETBV: u64 = 0x08d;
     pub(super) const NPF: u64 = 0x400;
+    /// The state in the VMCB is one that no processor takes. QEMU writes half of the ones.
+    pub(super) const INVALID: u64 = 0xffff_ffff;
 }
+
+const CR4_OSXSAVE: u64 = 1 << 18;
 
 impl VmxExit {
     fn new(reason: ExitReason, length: u64) -> Self {
@@ -124,16 +132,21 @@ pub(crate) fn decode(vmcb: Vmcb, gprs: &Gprs) -> Exit {
         code::RSM => simple(ExitReason::RSM, 2),
         code::RDPMC => simple(ExitReason::RDPMC, 2),
         code::PAUSE => simple(ExitReason::PAUSE, 2),
-        code::INVD => simple(ExitReason::INVD, 2),
         code::MONITOR => simple(ExitReason::MONITOR, 3),
         code::MWAIT | code::MWAIT_CONDITIONAL => simple(ExitReason::MWAIT, 3),
+        code::XSETBV if vmcb.cr4() & CR4_OSXSAVE == 0 => Exit::Undefined,
+        code::XSETBV | code::WBINVD | code::INVD if privilege_level(vmcb) != 0 => Exit::Privileged,
         code::XSETBV => simple(ExitReason::XSETBV, 3),
+        code::INVD => simple(ExitReason::INVD, 2),
         code::RDTSCP => simple(ExitReason::RDTSCP, 3),
         code::TASK_SWITCH => simple(ExitReason::TASK_SWITCH, 0),
         code::MSR if vmcb.exit_info1() == 0 => simple(ExitReason::RDMSR, 2),
         code::MSR => simple(ExitReason::WRMSR, 2),
         code::IOIO => Exit::Vmx(io(vmcb, gprs)),
         code::NPF => Exit::Vmx(ept_violation(vmcb, gprs)),
+        code::INVALID | u64::MAX => {
+            simple(ExitReason::VM_ENTRY_FAILURE_GUEST_STATE.with_vm_entry_failure(), 0)
+        }
         code::VMRUN..=code::SKINIT | code::INVLPGA => Exit::Undefined,
         code::RDTSC | code::WBINVD | code::INVLPG | code::UD => by_instruction(vmcb, gprs),
         code::CR_READ..code::DR_READ => by_instruction(vmcb, gprs),
@@ -162,8 +175,11 @@ fn by_instruction(vmcb: Vmcb, gprs: &Gprs) -> Exit {
             exit(ExitReason::ACCESS_TO_GDTR_OR_IDTR, 0)
         }
         code::LDTR_READ..=code::TR_WRITE => exit(ExitReason::ACCESS_TO_LDTR_OR_TR, 0),
-        code::CR_READ..code::DR_READ => match decode::cr_access(&instruction, gprs) {
-            Some(qualification) => exit(ExitReason::CONTROL_REGISTER_ACCESS, qualification),
+        code::CR_READ..code::DR_READ => match decode::cr_access(&instruction, vmcb, gprs) {
+            Some(CrAccess::Exit(qualification)) => {
+                exit(ExitReason::CONTROL_REGISTER_ACCESS, qualification)
+            }
+            Some(store) => Exit::StoreMachineStatus(store, length),
             None => Exit::Unexpected(vmcb.exit_code()),
         },
         _ => match decode::vmx_only(&instruction) {

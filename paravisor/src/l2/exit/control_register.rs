@@ -22,7 +22,7 @@ use crate::{
         fields::{
             CR0_WRITABLE, CR4_WRITABLE, EFER_WRITABLE, IA32E_GUEST, read, write, write_masked,
         },
-        vcpu::Vcpu,
+        vcpu::{Vcpu, is_long},
     },
     memory::guest::GuestRam,
 };
@@ -44,7 +44,7 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> 
     match access.access() {
         ControlRegisterAccess::MOV_TO => {
             let value = vcpu.state().gpr(register).unwrap_or(0);
-            move_to(vcpu, access.control_register(), value)
+            move_to(vcpu, report, access.control_register(), value)
         }
         ControlRegisterAccess::MOV_FROM => {
             let value = match access.control_register() {
@@ -72,8 +72,10 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> 
     }
 }
 
-fn move_to(vcpu: &mut Vcpu, register: u8, value: u64) -> Result<Next, Refused> {
+fn move_to(vcpu: &mut Vcpu, report: &L2Exit, register: u8, value: u64) -> Result<Next, Refused> {
     match register {
+        // 64-bit code cannot switch paging off under itself.
+        0 if value & CR0_PG == 0 && is_long(report) => Ok(Next::GENERAL_PROTECTION),
         0 => move_to_cr0(vcpu, value),
         3 => {
             if write(Field::CR3, value & !CR3_KEEP).is_err() {
@@ -143,8 +145,8 @@ fn load_pointers() -> Result<(), Refused> {
     let table = paging.cr3 & 0xffff_ffe0;
     let fields = [Field::PDPTE0, Field::PDPTE1, Field::PDPTE2, Field::PDPTE3];
     fields.into_iter().zip((table..).step_by(8)).try_for_each(|(field, gpa)| {
-        // A pointer outside L2's memory is as good as none.
+        // A pointer outside L2's memory, or to it, or with reserved bits, is as good as none.
         let pointer = GuestRam::get().read_u64(gpa).filter(|pointer| pointer & 1 != 0);
-        write(field, pointer.unwrap_or(0))
+        write(field, pointer.unwrap_or(0)).or_else(|_| write(field, 0))
     })
 }

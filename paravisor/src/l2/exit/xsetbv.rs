@@ -8,6 +8,7 @@
 use core::arch::{asm, x86_64::__cpuid_count};
 
 use paravisor::width::{high32, low32};
+use tdcall::L2Exit;
 use x86_64::registers::control::{Cr4, Cr4Flags};
 
 use super::{Next, Refused};
@@ -20,10 +21,14 @@ const MPX: u64 = 3 << 3;
 const AVX512: u64 = 7 << 5;
 
 /// Handles XSETBV.
-pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Next, Refused> {
+pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
     let state = vcpu.state();
     let value = state.rdx << 32 | state.rax & 0xffff_ffff;
-    if low32(state.rcx) != 0 || !is_valid(value) || !Cr4::read().contains(Cr4Flags::OSXSAVE) {
+    if report.cpl != 0
+        || low32(state.rcx) != 0
+        || !is_valid(value)
+        || !Cr4::read().contains(Cr4Flags::OSXSAVE)
+    {
         return Ok(Next::GENERAL_PROTECTION);
     }
     // SAFETY: The value is one the processor takes; L1 is compiled without the state it is about.

@@ -107,6 +107,20 @@ pub fn write(block: &mut Block, hand_off: &HandOff<'_>) -> Result<u64, TooLong> 
     })
 }
 
+/// Where the BIOS of a PC keeps the size of the memory at 0, in KiB.
+///
+/// Kernels for PCs look there as well as into the information, and take 0 at its word.
+pub const BASE_MEMORY: u64 = 0x413;
+
+/// Where kernels for PCs look for the root pointer of ACPI, for the information has no field for it.
+pub const RSDP: u64 = 0xe_0000;
+
+/// The number that belongs to [`BASE_MEMORY`].
+#[must_use]
+pub fn base_memory(map: &[Region]) -> u16 {
+    u16::try_from(kibibytes(&run_from(map, 0))).unwrap_or(0)
+}
+
 /// All of L2's memory lies below 4 GiB.
 fn narrow(address: u64) -> Result<u32, TooLong> {
     u32::try_from(address).map_err(|_| TooLong)
@@ -173,6 +187,12 @@ mod tests {
         let entry = u64::from(word(&block, info + 48)) + 3 * 24;
         let words: [u32; 6] = core::array::from_fn(|n| word(&block, entry + 4 * n as u64));
         assert_eq!(words, [20, 0x6ff_0000, 0, 0x8000, 0, 3]);
+    }
+
+    #[test]
+    fn the_bios_would_tell_the_same() {
+        assert_eq!(super::base_memory(&AREA.regions()), 636);
+        assert_eq!(super::base_memory(&[]), 0);
     }
 
     #[test]

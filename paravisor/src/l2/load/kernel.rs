@@ -7,6 +7,7 @@ use core::ops::Range;
 use log::{info, warn};
 use paravisor::{
     command_line::Options,
+    guest_memory::GuestMemory,
     hand_off::{Block, HandOff},
     kernel::{self, Plan, Protocol},
     multiboot_info,
@@ -74,11 +75,23 @@ fn tell(
         Protocol::Multiboot => multiboot_info::write(&mut block, hand_off)?,
     };
     put(ram, block.gpa(), block.bytes())?;
+    if plan.protocol == Protocol::Multiboot {
+        be_a_pc(ram, hand_off)?;
+    }
     let (entry, at) = (plan.entry, u32::try_from(at).map_err(|_| Error::Copy(at))?);
     Ok(match plan.protocol {
         Protocol::Pvh => Start::Pvh { entry, start_info: at },
         Protocol::Multiboot => Start::Multiboot { entry, information: at },
     })
+}
+
+/// Tells in the places of a PC's BIOS what the information does not tell, or not to all.
+fn be_a_pc(ram: &mut GuestRam, hand_off: &HandOff<'_>) -> Result<(), Error> {
+    const RSDP_SIZE: usize = 36;
+    let kibibytes = multiboot_info::base_memory(hand_off.map).to_le_bytes();
+    put(ram, multiboot_info::BASE_MEMORY, &kibibytes)?;
+    let mut rsdp = [0; RSDP_SIZE];
+    if ram.read(hand_off.rsdp, &mut rsdp) { put(ram, multiboot_info::RSDP, &rsdp) } else { Ok(()) }
 }
 
 /// The guest's command line, with a word about sharing for a guest that knows it.

@@ -5,6 +5,10 @@
 //! management, slot control or anything else that would concern the machine. There are no ports, no
 //! expansion ROM and no interrupt pin. A device that no IOMMU confines does not master the bus.
 //!
+//! Whether a device decodes memory is a bit that the TD reads back; the device always does. Were it
+//! switched off and on while other CPUs run, QEMU's map of memory would change under them, which
+//! QEMU 7.2 does not survive when each CPU has a thread of its own.
+//!
 //! Spec: PCI "Configuration Space Organization".
 
 use super::{
@@ -21,7 +25,7 @@ const COMMAND: u8 = 0x04;
 const ROM: u8 = 0x30;
 const INTERRUPT: u8 = 0x3c;
 
-/// Bits of the command register that the TD may set.
+/// Bits of the command register that the TD writes.
 const MEMORY: u8 = 1 << 1;
 const BUS_MASTER: u8 = 1 << 2;
 
@@ -41,6 +45,8 @@ pub(crate) struct Device {
     pub(crate) handed_over: HandedOver,
     /// Whether it reaches shared memory only; else it must not master the bus.
     confined: bool,
+    /// Whether the TD has it decode memory.
+    decodes: u32,
     msi: Option<Msi>,
     msix: Option<Table>,
 }
@@ -49,12 +55,15 @@ impl Device {
     /// Takes a device over that was stopped; `None` if it does not survive its reset.
     pub(crate) fn new(devfn: u8, id: PciId, platform: &mut impl Platform) -> Option<Self> {
         let handed_over = hand_over::reset(devfn, platform)?;
-        let command = platform.config_read(devfn, COMMAND, 2) | INTX_DISABLE;
+        let found = platform.config_read(devfn, COMMAND, 2);
+        let command = found | INTX_DISABLE | u32::from(MEMORY);
         platform.config_write(devfn, COMMAND, 2, command);
+        let decodes = found & u32::from(MEMORY);
         let bars = Bars::new(devfn, platform);
         let source = Source { vendor: id.vendor, device: id.device, devfn, entry: 0 };
         let confined = platform.confine(devfn);
-        let mut device = Self { devfn, id, bars, handed_over, confined, msi: None, msix: None };
+        let (msi, msix) = (None, None);
+        let mut device = Self { devfn, id, bars, handed_over, confined, decodes, msi, msix };
         device.take_interrupts(source, platform);
         Some(device)
     }
@@ -95,8 +104,9 @@ impl Device {
     /// Writes one byte; tells whether it belongs to the MSI capability.
     fn write_byte(&mut self, offset: u8, byte: u8, platform: &mut impl Platform) -> bool {
         if offset == COMMAND {
-            let writable = if self.confined { MEMORY | BUS_MASTER } else { MEMORY };
-            let command = u32::from(byte & writable) | INTX_DISABLE;
+            self.decodes = u32::from(byte & MEMORY);
+            let masters = if self.confined { byte & BUS_MASTER } else { 0 };
+            let command = u32::from(MEMORY | masters) | INTX_DISABLE;
             platform.config_write(self.devfn, COMMAND, 2, command);
         }
         if self.msix.as_ref().is_some_and(|table| offset == table.start + msix::CONTROL + 1) {
@@ -122,7 +132,7 @@ impl Device {
             ROM => 0,
             // Line and pin; the upper half are latencies.
             INTERRUPT => physical & 0xffff_0000,
-            COMMAND => physical & !INTX_DISABLE,
+            COMMAND => physical & !INTX_DISABLE & !u32::from(MEMORY) | self.decodes,
             _ => self.with_msi(offset, physical),
         }
     }

@@ -307,6 +307,15 @@ fn the_rest_of_configuration_space_is_read_only() {
 }
 
 #[test]
+fn a_device_decodes_memory_whatever_the_td_reads_back() {
+    let mut td = Td::new();
+    for (written, device) in [(0, 0x402), (2, 0x402), (4, 0x406), (6, 0x406)] {
+        td.write(EDU, 4, 2, written);
+        assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (device, written));
+    }
+}
+
+#[test]
 fn a_device_that_can_be_reset_is_handed_over_reset() {
     let mut machine = Fake::machine();
     machine.nvme();

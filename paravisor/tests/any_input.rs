@@ -7,6 +7,7 @@ use paravisor::{
     command_line,
     exit::event::Event,
     guest_memory::GuestMemory,
+    io_apic::{IoApic, Line, PINS},
     kernel, mmio,
     page_walk::Paging,
     pci::{
@@ -15,6 +16,7 @@ use paravisor::{
         message::{Message, Target},
     },
     segment::Room,
+    uart::Uart,
 };
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 use tdcall::{InterruptionInfo, L2EnterGuestState};
@@ -106,6 +108,11 @@ fn word() -> impl prop::strategy::Strategy<Value = u32> {
     prop::strategy::Union::new([any::<u32>().boxed(), prop::sample::select(known).boxed()])
 }
 
+/// Bytes of an access to memory.
+fn size_of_access() -> impl prop::strategy::Strategy<Value = u8> {
+    prop::sample::select(vec![1_u8, 2, 4, 8])
+}
+
 fn access() -> impl prop::strategy::Strategy<Value = Access> {
     use prop::{sample::select, strategy::Strategy};
     let size = || select(vec![1_u8, 2, 4]);
@@ -148,6 +155,48 @@ proptest! {
             }
         }
         prop_assert!(host.mapped.len() <= usize::from(room));
+    }
+
+    #[test]
+    fn an_io_apic_sends_vectors_that_exist_and_one_a_pin_until_it_is_ended(
+        steps in prop::collection::vec(
+            (0_u64..0x40, size_of_access(), any::<u32>(), 0..PINS + 2),
+            0..300,
+        ),
+    ) {
+        let mut chip = IoApic::new();
+        let mut high = false;
+        for (offset, size, value, pin) in steps {
+            // Half the accesses hit a register, so that entries are really written.
+            let offset = if value & 1 == 0 { offset & 0x10 } else { offset };
+            let _ = chip.read(offset, size);
+            high = !high;
+            let line = if high { Line::High } else { Line::Low };
+            for sent in [chip.write(offset, size, value), chip.set_line(pin, line)] {
+                prop_assert!(sent.iter().all(|delivery| delivery.vector.get() >= 16));
+                for delivery in sent.iter() {
+                    let again = chip.end_of_interrupt(delivery.vector);
+                    prop_assert!(again.iter().all(|other| other.vector == delivery.vector));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_serial_port_takes_any_access(
+        steps in prop::collection::vec((any::<u8>(), any::<Option<u8>>()), 0..200),
+    ) {
+        let mut uart = Uart::new();
+        for (register, value) in steps {
+            match value {
+                Some(value) => {
+                    let sent = uart.write(register, value);
+                    prop_assert!(sent.is_none_or(|byte| register == 0 && byte == value));
+                }
+                None => _ = uart.read(register),
+            }
+            let _ = uart.interrupts();
+        }
     }
 
     #[test]

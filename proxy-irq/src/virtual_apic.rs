@@ -120,6 +120,13 @@ impl VirtualApicPage {
         Self([const { AtomicU32::new(0) }; DWORDS])
     }
 
+    /// Makes it a page of zeros again, as INIT does.
+    pub fn reset(&self) {
+        for register in &self.0 {
+            register.store(0, Relaxed);
+        }
+    }
+
     /// Returns a 32-bit register, or the lowest dword of a longer one.
     #[must_use]
     pub fn read(&self, register: Register) -> u32 {
@@ -308,6 +315,18 @@ mod tests {
             page.end_of_interrupt(),
             Some(Ended { vector: vector(0x31), trigger: Trigger::Edge })
         );
+        assert_eq!(page.end_of_interrupt(), None);
+    }
+
+    #[test]
+    fn a_reset_leaves_nothing_pending_or_in_service() {
+        let page = VirtualApicPage::new();
+        page.request(vector(0x31), Trigger::Level);
+        page.deliver(vector(0x31));
+        page.request(vector(0xf1), Trigger::Edge);
+        page.write(Register::TPR, 0xff);
+        page.reset();
+        assert_eq!((page.rvi(), page.processor_priority()), (0, 0));
         assert_eq!(page.end_of_interrupt(), None);
     }
 

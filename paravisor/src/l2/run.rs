@@ -199,6 +199,7 @@ fn take_signals(vcpu: &mut Vcpu) -> Result<(), Refused> {
 
 /// Waits as a CPU does after INIT, then starts.
 fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
+    vcpu.take_init()?;
     let place = loop {
         window();
         match signals::take(vcpu.index) {

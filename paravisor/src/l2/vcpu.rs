@@ -99,9 +99,19 @@ impl Vcpu {
         entry_state::first(self.state(), vm().start, vm().others.tables)
     }
 
-    /// Starts as `place` says, with an APIC after INIT.
-    pub(super) fn start_woken(&mut self, place: Place) -> Result<(), Refused> {
+    /// Forgets what INIT makes a CPU forget: interrupts and events that wait, the APIC's registers.
+    pub(super) fn take_init(&mut self) -> Result<(), Refused> {
         self.event = None;
+        self.page.reset();
+        self.state().rvi = 0;
+        let id = u32::try_from(self.index).unwrap_or(u32::MAX);
+        self.apic = LocalApic::new(id, vm().timer_ratio);
+        super::exit::nmi::forget()?;
+        self.arm_timer()
+    }
+
+    /// Starts as `place` says.
+    pub(super) fn start_woken(&mut self, place: Place) -> Result<(), Refused> {
         self.invalidation = Invalidation::VPID;
         match place {
             Place::RealMode(page) => entry_state::woken(self.state(), page),

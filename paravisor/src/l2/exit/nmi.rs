@@ -30,6 +30,11 @@ pub(in crate::l2) fn give(vcpu: &mut Vcpu) -> Result<(), Refused> {
     write_masked(Field::PROCESSOR_BASED_CONTROLS, NMI_WINDOW, NMI_WINDOW)
 }
 
+/// No NMI waits any more.
+pub(in crate::l2) fn forget() -> Result<(), Refused> {
+    write_masked(Field::PROCESSOR_BASED_CONTROLS, 0, NMI_WINDOW)
+}
+
 /// L2 can take the NMI that waited. The control would make it exit for ever if it stayed.
 pub(super) fn window_open(vcpu: &mut Vcpu) -> Result<(), Refused> {
     write_masked(Field::PROCESSOR_BASED_CONTROLS, 0, NMI_WINDOW)?;

@@ -10,6 +10,9 @@ mod image;
 /// Which guest.
 mod guest_options;
 
+/// Boots Linux kernels over and over.
+mod boots;
+
 /// Checks everything.
 mod test;
 
@@ -39,6 +42,8 @@ enum Command {
     Run(run::Options),
     /// Build the image, its measurements and checksums
     Image(image::Options),
+    /// Boot Linux kernels over and over, each beside a boot directly on QEMU
+    Boots(boots::Options),
     /// Check everything: unit tests, loom, lints, end-to-end tests
     Test(test::Options),
     /// What the continuous integration runs; the same as `test`
@@ -65,6 +70,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(options) => run::run(&options),
         Command::Image(options) => image::run(&options),
+        Command::Boots(options) => boots::run(&options),
         Command::Test(options) | Command::Ci(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Doctor => doctor::run(),

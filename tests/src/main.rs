@@ -36,6 +36,9 @@ mod mapping;
 /// Interrupts by a line.
 mod lines;
 
+/// What devices reach.
+mod dma;
+
 /// Guests that do what no guest should.
 mod misuse;
 
@@ -78,6 +81,7 @@ fn scenarios() -> Vec<Trial> {
         crowd::scenarios(),
         mapping::scenarios(),
         lines::scenarios(),
+        dma::scenarios(),
         misuse::scenarios(),
         hostile::scenarios(),
         bad_start::scenarios(),

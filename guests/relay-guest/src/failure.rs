@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     Unexpected { vector: u8, handled: u64 },
     /// An instruction did something else than it must.
     Instruction(&'static str),
+    /// A device reached what it must not, or not what it must.
+    Dma(&'static str),
 }
 
 impl Display for Failure {
@@ -54,6 +56,7 @@ impl Display for Failure {
             Self::Unexpected { vector, handled } => {
                 write!(f, "unexpected vector={vector} handled={handled}")
             }
+            Self::Dma(what) => write!(f, "dma what=\"{what}\""),
             Self::Instruction(name) => write!(f, "instruction name={name}"),
         }
     }

@@ -47,6 +47,10 @@ mod pci;
 #[cfg(target_os = "none")]
 mod registers;
 
+/// A page for transfers of devices.
+#[cfg(target_os = "none")]
+mod dma_page;
+
 /// The two devices.
 #[cfg(target_os = "none")]
 mod devices;

@@ -6,6 +6,7 @@
 //! | demo         | edu, edu-dma and paced, a few of each, then burst while awake |
 //! | edu          | `count` interrupts on demand, each acknowledged, spread over the CPUs |
 //! | edu-dma      | `count` ends of a DMA transfer |
+//! | dma          | a device copies to and from a page that is private, shared, and private again |
 //! | paced        | `count` rounds over the doorbell's entries, one ring at a time |
 //! | burst        | `count` rounds, all entries of a round at once |
 //! | storm        | `count` rounds without waiting; rings may merge |
@@ -22,6 +23,9 @@ mod machine;
 
 /// Interrupts of the edu device.
 mod edu;
+
+/// What a device reaches.
+mod dma;
 
 /// Exact exchanges with the doorbell: every ring is one interrupt.
 mod exact;
@@ -85,6 +89,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "demo" => demo(machine),
         "edu" => edu::raise(machine, 100),
         "edu-dma" => edu::transfer(machine, 5),
+        "dma" => dma::confined(machine),
         "paced" => exact::exchange(machine, Pace::Paced, 8, 100),
         "burst" => exact::exchange(machine, Pace::Burst, 8, 100),
         "storm" => storm::run(machine),

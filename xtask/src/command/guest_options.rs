@@ -42,7 +42,8 @@ pub(super) struct GuestOptions {
     /// our own guest]
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     append: Option<String>,
-    /// What the guest takes the paravisor for [default: hyperv for Linux with a disk, else kvm]
+    /// What the guest takes the paravisor for [default: hyperv for our own guest and for Linux with a
+    /// disk, else kvm]
     #[arg(long, value_enum)]
     identity: Option<Identity>,
     /// How the guest starts its other CPUs
@@ -139,7 +140,7 @@ impl GuestOptions {
     /// Reads the guest's files and checks that all fits together.
     pub(super) fn prepare(&self, disk: Disk) -> Result<Prepared> {
         let (mut prepared, identity) = match &self.guest {
-            Which::Relay => (self.relay(disk)?, self.identity),
+            Which::Relay => (self.relay(disk)?, self.identity.or(Some(Identity::Hyperv))),
             Which::Linux => self.linux(disk)?,
             Which::File(path) => (self.file(path, disk)?, self.identity),
         };

@@ -2,8 +2,8 @@
 //! QEMU's educational device.
 //!
 //! Writing a register raises an interrupt, and so does the end of a DMA transfer, 100 ms of virtual
-//! time after its start. The transfer here reads a few bytes of low memory into the device's own
-//! buffer: it changes no memory, whatever a guest physical address means to the device.
+//! time after its start, whether or not the device reached the memory. A transfer copies a few bytes
+//! between memory and the device's own buffer.
 //!
 //! Spec: EDU "MMIO area spec", "DMA".
 
@@ -32,12 +32,26 @@ const LENGTH: u64 = 0x10_0000;
 /// Start a transfer from memory to the device, with an interrupt at its end.
 const DMA_START: u32 = 0x05;
 
+/// The other direction.
+const DMA_TO_MEMORY: u32 = 0x02;
+
 /// Where the device's own buffer begins, as the device sees it.
 const DMA_BUFFER: u32 = 0x4_0000;
 
-/// What a transfer copies, and how much of it.
-const DMA_FROM: u32 = 0x1000;
-const DMA_BYTES: u32 = 16;
+/// How much a transfer copies.
+pub(crate) const DMA_BYTES: usize = 64;
+const DMA_COUNTED: u32 = 64;
+
+const _: () = assert!(DMA_BYTES == DMA_COUNTED as usize);
+
+/// Where a transfer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From memory into the device's buffer.
+    ToDevice,
+    /// From the device's buffer into memory.
+    ToMemory,
+}
 
 /// The registers, for the handler.
 static REGISTERS: Once<Registers> = Once::new();
@@ -87,12 +101,17 @@ impl Edu {
         self.registers.write(INTERRUPT_RAISE, 1);
     }
 
-    /// Starts a transfer, at whose end there is an interrupt.
-    pub(crate) fn transfer(&self) {
-        self.registers.write(DMA_SOURCE, DMA_FROM);
-        self.registers.write(DMA_DESTINATION, DMA_BUFFER);
-        self.registers.write(DMA_COUNT, DMA_BYTES);
-        self.registers.write(DMA_COMMAND, DMA_START);
+    /// Starts a transfer between the memory at `address`, as a device names it, and the buffer. At its
+    /// end there is an interrupt.
+    pub(crate) fn transfer(&self, direction: Direction, address: u32) {
+        let (source, destination, command) = match direction {
+            Direction::ToDevice => (address, DMA_BUFFER, DMA_START),
+            Direction::ToMemory => (DMA_BUFFER, address, DMA_START | DMA_TO_MEMORY),
+        };
+        self.registers.write(DMA_SOURCE, source);
+        self.registers.write(DMA_DESTINATION, destination);
+        self.registers.write(DMA_COUNT, DMA_COUNTED);
+        self.registers.write(DMA_COMMAND, command);
     }
 
     /// Whether the device has nothing to be acknowledged.

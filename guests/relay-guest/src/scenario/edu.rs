@@ -2,7 +2,8 @@
 //! Interrupts of the edu device, one after the other, on each CPU in turn.
 
 use super::machine::Machine;
-use crate::devices::edu::Edu;
+use crate::console::line;
+use crate::devices::edu::{Direction, Edu};
 use crate::failure::Failure;
 use crate::{handled, vectors, wait};
 
@@ -11,9 +12,14 @@ pub(crate) fn raise(machine: &mut Machine<'_>, default: u32) -> Result<(), Failu
     one_by_one(machine, default, Edu::raise)
 }
 
-/// Interrupts at the end of DMA transfers.
+/// Interrupts at the end of DMA transfers. A paravisor that shows no sign of TDX shares no page; then
+/// the device is refused, and interrupts all the same.
 pub(crate) fn transfer(machine: &mut Machine<'_>, default: u32) -> Result<(), Failure> {
-    one_by_one(machine, default, Edu::transfer)
+    let page = machine.dma_page()?;
+    if page.share().is_err() {
+        line!("info  edu: no page can be shared: transfers will be refused");
+    }
+    one_by_one(machine, default, |edu| edu.transfer(Direction::ToDevice, page.address))
 }
 
 /// Causes an interrupt, waits for it, and so on; each CPU gets its share.

@@ -5,6 +5,7 @@ use crate::command_line::Options;
 use crate::console::line;
 use crate::devices::doorbell::Doorbell;
 use crate::devices::edu::Edu;
+use crate::dma_page::DmaPage;
 use crate::failure::Failure;
 use crate::pci::Function;
 use crate::vectors::MAX_ENTRIES;
@@ -15,12 +16,13 @@ pub(crate) struct Machine<'a> {
     options: &'a Options<'a>,
     edu: Option<Edu>,
     doorbell: Option<Doorbell>,
+    dma_page: Option<DmaPage>,
 }
 
 impl<'a> Machine<'a> {
     /// No device is brought up yet.
     pub(crate) fn new(options: &'a Options<'a>) -> Self {
-        Self { options, edu: None, doorbell: None }
+        Self { options, edu: None, doorbell: None, dma_page: None }
     }
 
     /// The edu device.
@@ -42,6 +44,14 @@ impl<'a> Machine<'a> {
             self.doorbell = Some(bell);
         }
         self.doorbell.as_ref().ok_or(Failure::NoDevice("1af4:1110"))
+    }
+
+    /// The page for transfers of devices.
+    pub(crate) fn dma_page(&mut self) -> Result<DmaPage, Failure> {
+        match self.dma_page {
+            Some(page) => Ok(page),
+            None => Ok(*self.dma_page.insert(DmaPage::new(self.options.shared)?)),
+        }
     }
 
     /// The `count` of the command line, or the scenario's own.

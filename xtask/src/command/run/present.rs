@@ -5,7 +5,10 @@ use std::{fs, path::Path, process::ExitCode};
 
 use serde_json::json;
 
-use crate::{Result, failure::Context, machine::Outcome, progress::say, table::table, trace};
+use crate::{
+    Result, failure::Context, machine::Outcome, progress::say, report::DmaFault, table::table,
+    trace,
+};
 
 /// Lines of the console that are shown after a failure.
 const LAST_LINES: usize = 60;
@@ -39,6 +42,10 @@ pub(super) fn present(options: &super::Options, outcome: &Outcome) -> ExitCode {
     } else {
         if !outcome.report.rows.is_empty() {
             print!("{}", table(&outcome.report));
+        }
+        for DmaFault { bdf, address, write, count, .. } in &outcome.report.dma_faults {
+            let direction = if *write { "write" } else { "read" };
+            println!("{bdf} was refused to {direction} at {address:#x}: {count} record(s)");
         }
         let (Ok(line) | Err(line)) = &verdict;
         println!("{line} ({seconds:.1} s)");

@@ -66,7 +66,7 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         Ok(start) => start,
         Err(error) => give_up(format_args!("payload: {error}")),
     };
-    if matches!(start, Start::Linux { .. }) {
+    if options.identity == Identity::Kvm && matches!(start, Start::Linux { .. }) {
         devices::hide_functions();
     }
     let ram = 0..GuestRam::get().end();

@@ -187,10 +187,16 @@ pub(crate) fn l2_exit(cpu: usize, status: u64) {
 
 /// The CPU left the TD for the host.
 pub(crate) fn td_exit(cpu: usize, reason: u64) {
+    /// `EXIT_REASON_EXTERNAL_INTERRUPT`.
+    const EXTERNAL_INTERRUPT: u64 = 1;
     note(cpu, Event::TdExit, 0, reason);
     let figures = of(cpu);
     figures.td_exits.bump();
-    figures.pass.td_exit();
+    if reason & 0xffff == EXTERNAL_INTERRUPT {
+        figures.pass.interrupted();
+    } else {
+        figures.pass.td_exit();
+    }
 }
 
 /// The TD asked the host for something.

@@ -55,6 +55,9 @@ pub struct Row {
     pub host_exits: u64,
     /// Calls to the host on the relay path.
     pub tdvmcalls: u64,
+    /// Exits meanwhile that the host's own interrupts caused.
+    #[serde(default)]
+    pub interruptions: u64,
 }
 
 impl Row {
@@ -210,6 +213,7 @@ impl Report {
             lost: sum.lost + row.lost,
             host_exits: sum.host_exits + row.host_exits,
             tdvmcalls: sum.tdvmcalls + row.tdvmcalls,
+            interruptions: sum.interruptions + row.interruptions,
             ..sum
         })
     }

@@ -3,6 +3,9 @@
 //!
 //! A pass begins when L2 exits because an interrupt for L1 is pending, and ends when L2 is entered
 //! again. Every path that L1 took an interrupt on in between is charged with the exits made.
+//!
+//! An interrupt of the host's own, its timer's or one from another CPU of the host, makes the TD exit at
+//! any time and whatever it does. That it comes during a pass is counted apart.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -19,6 +22,7 @@ pub(crate) struct Pass {
     took: [AtomicU64; ROWS / 64],
     td_exits: Counter,
     tdvmcalls: Counter,
+    interruptions: Counter,
 }
 
 impl Pass {
@@ -29,6 +33,7 @@ impl Pass {
             took: [const { AtomicU64::new(0) }; ROWS / 64],
             td_exits: Counter::new(),
             tdvmcalls: Counter::new(),
+            interruptions: Counter::new(),
         }
     }
 
@@ -37,6 +42,7 @@ impl Pass {
         self.running.store(true, Relaxed);
         self.td_exits.take();
         self.tdvmcalls.take();
+        self.interruptions.take();
         for word in &self.took {
             word.store(0, Relaxed);
         }
@@ -54,6 +60,11 @@ impl Pass {
         self.td_exits.bump();
     }
 
+    /// An interrupt of the host's own made the CPU leave the TD.
+    pub(crate) fn interrupted(&self) {
+        self.interruptions.bump();
+    }
+
     /// The CPU left the TD to ask for something.
     pub(crate) fn tdvmcall(&self) {
         self.tdvmcalls.bump();
@@ -65,6 +76,7 @@ impl Pass {
             return;
         }
         let (td_exits, tdvmcalls) = (self.td_exits.get(), self.tdvmcalls.get());
+        let interruptions = self.interruptions.get();
         for (number, word) in self.took.iter().enumerate() {
             let mut took = word.load(Relaxed);
             while took != 0 {
@@ -73,6 +85,7 @@ impl Pass {
                 if let Some(row) = row {
                     row.host_exits.add(td_exits);
                     row.tdvmcalls.add(tdvmcalls);
+                    row.interruptions.add(interruptions);
                 }
             }
         }
@@ -93,9 +106,12 @@ mod tests {
         pass.took(index);
         pass.td_exit();
         pass.tdvmcall();
+        pass.interrupted();
         pass.end(&rows);
         pass.td_exit();
+        pass.interrupted();
         pass.end(&rows);
         assert_eq!((row.host_exits.get(), row.tdvmcalls.get()), (1, 1));
+        assert_eq!(row.interruptions.get(), 1);
     }
 }

@@ -71,7 +71,7 @@ fn row(
         concat!(
             r#"{{"type":"row","device":"{:04x}:{:04x}","bdf":"{}","entry":{},"cpu":{},"reserved":{},"#,
             r#""vector":{},"mode":"posted","messages":{},"relayed":{},"merged":{},"lost":{},"#,
-            r#""pending":{},"host_exits":{},"tdvmcalls":{}}}"#
+            r#""pending":{},"host_exits":{},"tdvmcalls":{},"interruptions":{}}}"#
         ),
         source.vendor,
         source.device,
@@ -87,6 +87,7 @@ fn row(
         untaken.pending,
         row.host_exits.get(),
         row.tdvmcalls.get(),
+        row.interruptions.get(),
     ));
 }
 
@@ -206,7 +207,7 @@ mod tests {
             [concat!(
                 r#"{"type":"row","device":"1234:11e8","bdf":"00:02.0","entry":0,"cpu":1,"reserved":64,"#,
                 r#""vector":81,"mode":"posted","messages":5,"relayed":1,"merged":1,"lost":1,"#,
-                r#""pending":2,"host_exits":0,"tdvmcalls":0}"#
+                r#""pending":2,"host_exits":0,"tdvmcalls":0,"interruptions":0}"#
             )]
         );
     }

@@ -49,10 +49,12 @@ pub(crate) struct Row {
     pub(crate) merged: Counter,
     /// Taken by L1 and not yet delivered to L2.
     pub(crate) in_flight: Counter,
-    /// TD exits during the passes that relayed this path.
+    /// TD exits for its own sake during the passes that relayed this path.
     pub(crate) host_exits: Counter,
     /// TDVMCALLs during those passes.
     pub(crate) tdvmcalls: Counter,
+    /// Exits during those passes that an interrupt of the host's own caused.
+    pub(crate) interruptions: Counter,
 }
 
 impl Row {
@@ -65,6 +67,7 @@ impl Row {
             in_flight: Counter::new(),
             host_exits: Counter::new(),
             tdvmcalls: Counter::new(),
+            interruptions: Counter::new(),
         }
     }
 

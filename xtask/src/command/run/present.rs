@@ -65,6 +65,7 @@ fn document(outcome: &Outcome) -> serde_json::Value {
         "total": {
             "messages": total.messages, "relayed": total.relayed, "merged": total.merged,
             "lost": total.lost, "host_exits": total.host_exits, "tdvmcalls": total.tdvmcalls,
+            "interruptions": total.interruptions,
         },
         "cpus": outcome.report.cpus,
         "dma_faults": outcome.report.dma_faults,

@@ -46,6 +46,8 @@ const END_OF_BARS: u8 = 0x28;
 const BAR_IO: u32 = 1;
 const BAR_WIDE: u32 = 2 << 1;
 const PAGE: u64 = 0x1000;
+/// An offset in a table at which no register begins.
+const NO_REGISTER: u64 = 1;
 
 impl<M> Function<M> {
     /// Looks at the function at `bdf`, which exists. `None` if it is nothing for L2.
@@ -138,11 +140,12 @@ impl<M> Function<M> {
 
     /// L2 reads in a page of the table.
     pub fn memory_read(&self, machine: &mut impl Machine<Mapping = M>, at: Location) -> u64 {
-        match self.msix.as_ref().and_then(|msix| msix.table_offset(at)) {
+        let Some(msix) = &self.msix else { return ones(at.size) };
+        let Some((_, offset)) = msix.in_table(at) else { return machine.memory_read(at) };
+        match &msix.table {
             // An untouched table is as after reset: masked.
-            Some((offset, None)) => Table::<M>::new(1).read(offset % 16, at.size),
-            Some((offset, Some(table))) => table.read(offset, at.size),
-            None => machine.memory_read(at),
+            None => Table::<M>::new(1).read(offset % 16, at.size),
+            Some(table) => table.read(offset, at.size),
         }
     }
 
@@ -155,10 +158,9 @@ impl<M> Function<M> {
     ) {
         let source = Source { bdf: self.bdf, entry: 0 };
         let Some(msix) = &mut self.msix else { return };
-        let Some((offset, _)) = msix.table_offset(at) else {
+        let Some((gpa, offset)) = msix.in_table(at) else {
             return machine.memory_write(at, value);
         };
-        let gpa = at.gpa - offset;
         let place = Place { gpa, source, enabled: msix.view.is_enabled() };
         let entries = msix.view.entries;
         let table = msix.table.get_or_insert_with(|| Table::new(entries));
@@ -298,11 +300,13 @@ impl<M> MsixFunction<M> {
         (PAGE..1 << 51).contains(&address).then_some(address)
     }
 
-    /// Offset in the table, and the table if L2 has touched it.
-    fn table_offset(&self, at: Location) -> Option<(u64, Option<&Table<M>>)> {
-        let offset = at.gpa.checked_sub(self.gpa?)?;
-        let inside = offset + u64::from(at.size) <= self.view.table_size();
-        inside.then_some((offset, self.table.as_ref()))
+    /// The table's address, and the offset in it that an access to any byte of it has. None but L1
+    /// writes to the device's own table, so an access that only overlaps it counts as one too.
+    fn in_table(&self, at: Location) -> Option<(u64, u64)> {
+        let start = self.gpa?;
+        let end = start + self.view.table_size();
+        let overlaps = at.gpa < end && start < at.gpa.saturating_add(at.size.into());
+        overlaps.then_some((start, at.gpa.checked_sub(start).unwrap_or(NO_REGISTER)))
     }
 }
 

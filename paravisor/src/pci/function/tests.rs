@@ -155,3 +155,25 @@ fn what_shares_the_page_with_the_table_passes_through() {
     let untouched = Location { gpa: BAR1 + 12, size: 4 };
     assert_eq!(function.memory_read(&mut model, untouched), 1, "masked as after reset");
 }
+
+#[test]
+fn an_access_across_an_end_of_the_table_does_not_reach_the_device() {
+    let mut model = Model::new(32);
+    model.set(0x06, 0x10, 2);
+    model.set(0x14, 0xfebd_0000, 4);
+    model.set(0x34, 0x40, 1);
+    model.set(0x40, 0x0001_0011, 4);
+    model.set(0x44, 0x0000_0801, 4);
+    let mut function = Function::<Mapping>::discover(&mut model, BDF).unwrap();
+    assert!(function.claims(&mut model, BAR1));
+    for gpa in [BAR1 + 0x7fc, BAR1 + 0x81c] {
+        let at = Location { gpa, size: 8 };
+        function.memory_write(&mut model, at, 0);
+        assert_eq!(function.memory_read(&mut model, at), 0, "no register is there");
+        assert!(model.take_log().is_empty(), "{gpa:#x}");
+    }
+    for gpa in [BAR1 + 0x7f8, BAR1 + 0x820] {
+        function.memory_write(&mut model, Location { gpa, size: 8 }, 0);
+        assert_eq!(model.take_log().len(), 1);
+    }
+}

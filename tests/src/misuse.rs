@@ -13,6 +13,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         scenario("misuse::a_triple_fault_ends_the_guest_and_is_reported", triple_fault),
         scenario("misuse::every_instruction_completes_or_faults_on_1_cpu", || instructions(1)),
         scenario("misuse::every_instruction_completes_or_faults_on_2_cpus", || instructions(2)),
+        scenario("misuse::odd_accesses_to_devices_complete_or_fault", odd_memory),
         scenario("misuse::an_unknown_scenario_is_the_guests_failure", || {
             fails("scenario=nonsense", "no-such-scenario")
         }),
@@ -31,6 +32,15 @@ fn triple_fault() -> Verdict {
         ended(outcome, &Exit::FAILURE)?;
         said(outcome, "L2 | ", "triple fault follows")?;
         said(outcome, "L1 | ", "triple fault")
+    })
+}
+
+/// What is no plain move of a register's size does nothing or faults, and nothing is told to the host.
+fn odd_memory() -> Verdict {
+    Stand::new(1, "scenario=odd-memory").run(|outcome| {
+        let figures = account::exact(outcome)?;
+        check!(figures.handled == 10, "{} handled", figures.handled);
+        said(outcome, "L2 | ", "result accesses mismatches=0")
     })
 }
 

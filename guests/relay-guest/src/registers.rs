@@ -86,6 +86,11 @@ impl Registers {
         word.fetch_add(1, Ordering::Release);
     }
 
+    /// The linear address of the byte at `offset`.
+    pub(crate) fn linear(self, offset: usize) -> u64 {
+        (self.base + offset) as u64
+    }
+
     /// The address of the word at `offset`.
     fn at(self, offset: usize) -> *mut u32 {
         assert!(offset.is_multiple_of(4) && offset < self.length, "no register at {offset:#x}");

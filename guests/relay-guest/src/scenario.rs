@@ -16,6 +16,7 @@
 //! | lines        | the serial port interrupts by edge and by level |
 //! | triple-fault | the guest kills itself |
 //! | instructions | every instruction that can exit, in ring 0 and 3, right and wrong |
+//! | odd-memory   | accesses to device memory that no driver makes |
 //! | idle         | everything set up, nothing asked, no end |
 
 /// What a scenario works with.
@@ -50,6 +51,9 @@ mod odd;
 
 /// Every instruction that can exit.
 mod instructions;
+
+/// Accesses to device memory that no driver makes.
+mod odd_memory;
 
 use self::exact::Pace;
 use self::machine::Machine;
@@ -99,6 +103,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "lines" => lines::run(machine.cpus()),
         "triple-fault" => odd::triple_fault(),
         "instructions" => instructions::run(machine),
+        "odd-memory" => odd_memory::run(machine),
         "idle" => odd::idle(machine),
         _ => Err(Failure::NoScenario),
     }

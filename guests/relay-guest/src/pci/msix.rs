@@ -86,6 +86,11 @@ impl MsiX {
         }
     }
 
+    /// The linear address of `entry`.
+    pub(crate) fn linear(&self, entry: u16) -> u64 {
+        self.table.linear(self.at(entry, 0))
+    }
+
     fn write(&self, entry: u16, word: usize, value: u32) {
         self.table.write(self.at(entry, word), value);
     }

@@ -16,6 +16,16 @@ const VECTOR: u64 = 8;
 const NOTHING: u16 = 0;
 const WAKE_UP: u16 = 1;
 
+/// When a CPU that has waited since `began` looks again, if it looks for nothing at `now`: after a part
+/// of the time that it has waited, so that neither a start is late by much nor a CPU that nobody
+/// starts takes much time. All in ticks, of which a millisecond has `per_ms`.
+#[must_use]
+pub fn next_look(began: u64, now: u64, per_ms: u64) -> u64 {
+    const PART: u64 = 256;
+    let pause = (now.saturating_sub(began) / PART).clamp(2 * per_ms, 100 * per_ms);
+    now.saturating_add(pause)
+}
+
 /// Takes the command for CPU `id` from the mailbox at `gpa`: the address at which it starts.
 pub fn take(memory: &mut impl GuestMemory, gpa: u64, id: u32) -> Option<u64> {
     // The command is read first, because L2 writes it last.
@@ -32,7 +42,7 @@ pub fn take(memory: &mut impl GuestMemory, gpa: u64, id: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::take;
+    use super::{next_look, take};
     use crate::guest_memory::GuestMemory;
 
     struct Page([u8; 16]);
@@ -60,6 +70,16 @@ mod tests {
         assert_eq!(take(&mut page, 0x8000, 2), Some(0x9_9000));
         assert_eq!(page.0[..2], [0, 0], "the sender waits for this");
         assert_eq!(take(&mut page, 0x8000, 2), None);
+    }
+
+    #[test]
+    fn looks_become_rarer_but_never_stop() {
+        let after =
+            |waited_ms: u64| next_look(7, 7 + waited_ms * 1000, 1000) - 7 - waited_ms * 1000;
+        assert_eq!((after(0), after(512)), (2000, 2000));
+        assert_eq!(after(2560), 10_000);
+        assert_eq!(after(3_600_000), 100_000);
+        assert_eq!(next_look(u64::MAX, 5, 1000), 2005, "a clock that went back");
     }
 
     #[test]

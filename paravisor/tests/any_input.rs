@@ -8,7 +8,12 @@ use paravisor::{
     exit::event::Event,
     guest_memory::GuestMemory,
     io_apic::{IoApic, Line, PINS},
-    kernel, mmio,
+    kernel,
+    linux::{
+        boot_params::{self, Told},
+        setup_header::{HEAD, SetupHeader},
+    },
+    mailbox, mmio,
     page_walk::Paging,
     pci::{
         bus::Bus,
@@ -197,6 +202,38 @@ proptest! {
             }
             let _ = uart.interrupts();
         }
+    }
+
+    #[test]
+    fn any_kernel_header_is_refused_or_gives_boot_parameters(
+        mut head in prop::collection::vec(any::<u8>(), HEAD),
+        valid in any::<u16>(),
+        length in any::<u64>(),
+    ) {
+        // Each bit of `valid` puts one of the fields right that random bytes never are.
+        let right: [(usize, &[u8]); 5] = [
+            (0x1fe, &[0x55, 0xaa]),
+            (0x202, b"HdrS\x0f\x02"),
+            (0x211, &[1]),
+            (0x236, &[1, 0]),
+            (0x258, &[0, 0, 0x20, 1, 0, 0, 0, 0]),
+        ];
+        for (bit, (at, bytes)) in right.into_iter().enumerate() {
+            if valid & 1 << bit == 0 || valid & 0x300 != 0 {
+                head[at..at + bytes.len()].copy_from_slice(bytes);
+            }
+        }
+        if let Ok(header) = SetupHeader::parse(&head, length) {
+            let used = header.used(length);
+            prop_assert!(used.contains(&header.entry()));
+            let told = Told { memory: &[], command_line: 0, initrd: (0, 0), acpi_root: 0 };
+            prop_assert!(boot_params::make(&header, &told).is_some());
+        }
+    }
+
+    #[test]
+    fn any_mailbox_calls_nobody_or_one_cpu(seed in any::<u64>(), gpa in any::<u32>(), id in any::<u32>()) {
+        let _ = mailbox::take(&mut Noise(seed), gpa.into(), id);
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! a change of the IO-APIC's set of vectors by level has to be taken over.
 
 use log::{debug, warn};
-use paravisor::exit::event::Event;
+use paravisor::{exit::event::Event, mailbox};
 use tdcall::{ExitReason, InterruptionType, L2Exit, tdg::L2Return};
 use x86_64::instructions::interrupts;
 
@@ -200,6 +200,7 @@ fn take_signals(vcpu: &mut Vcpu) -> Result<(), Refused> {
 /// Waits as a CPU does after INIT, then starts.
 fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
     vcpu.take_init()?;
+    let began = cpu::tsc();
     let place = loop {
         window();
         match signals::take(vcpu.index) {
@@ -211,7 +212,7 @@ fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
             break Place::LongMode(entry);
         }
         if vm().others.mailbox.is_some() {
-            apic::arm_timer(cpu::tsc().saturating_add(vm().look_after));
+            apic::arm_timer(mailbox::next_look(began, cpu::tsc(), vm().millisecond));
         }
         halt::turn(vcpu.block);
     };

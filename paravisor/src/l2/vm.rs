@@ -25,9 +25,6 @@ pub(super) const VM: VmIndex = VmIndex::VM1;
 /// The unit of the TSC's frequency, and the frequency of L2's APIC timer.
 const CRYSTAL_HZ: u64 = 25_000_000;
 
-/// How often a CPU that waits for its start looks into the mailbox.
-const LOOKS_PER_SECOND: u64 = 500;
-
 static L2: Once<Vm> = Once::new();
 
 /// L2 as a whole.
@@ -39,8 +36,8 @@ pub(super) struct Vm {
     pub(super) shared_bit: u64,
     /// TSC ticks of one tick of the APIC timer.
     pub(super) timer_ratio: u64,
-    /// TSC ticks after which a CPU that waits for its start looks into the mailbox again.
-    pub(super) look_after: u64,
+    /// TSC ticks of a millisecond.
+    pub(super) millisecond: u64,
     /// The hypervisor that L2 sees.
     pub(super) identity: Identity,
     /// The values of its constant registers.
@@ -80,7 +77,7 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         cpus,
         shared_bit,
         timer_ratio: megahertz,
-        look_after: megahertz * CRYSTAL_HZ / LOOKS_PER_SECOND,
+        millisecond: megahertz * CRYSTAL_HZ / 1000,
         identity: options.identity,
         hyperv: hyperv::constants(megahertz, CRYSTAL_HZ),
         start,

@@ -32,6 +32,9 @@ mod figures;
 /// Names of the message sources.
 mod sources;
 
+/// What the guest says that it counted.
+mod claim;
+
 /// Refused requests of devices.
 mod dma_faults;
 
@@ -45,6 +48,7 @@ use spin::{Mutex, Once};
 #[cfg(target_os = "none")]
 pub(crate) use self::sources::Bdf;
 use self::{
+    claim::Claim,
     dma_faults::DmaFaults,
     figures::Figures,
     first_entry::FirstEntry,
@@ -94,6 +98,27 @@ pub(crate) fn start(options: Options) {
 /// Names the device interrupt that has a physical vector.
 pub(crate) fn source(irte_source: u8, source: Source) {
     SOURCES.name(irte_source, source);
+}
+
+/// A device's interrupts are switched on: a driver that looks now counts from zero.
+pub(crate) fn switched_on(devfn: u8) {
+    for figures in &FIGURES {
+        let rows = figures.rows.used().filter(|(key, _)| is_of(key.source, devfn));
+        rows.for_each(|(_, row)| row.restart());
+    }
+}
+
+/// How many interrupts L2 took of those that its line is about, if it is about some.
+pub(crate) fn relayed_lately(line: &str) -> Option<u64> {
+    let Claim { devfn, entry, cpu } = Claim::parse(line)?;
+    let rows = FIGURES.get(cpu)?.rows.used().filter(|(key, _)| {
+        SOURCES.get(key.source).is_some_and(|source| (source.devfn, source.entry) == (devfn, entry))
+    });
+    Some(rows.map(|(_, row)| row.relayed_lately()).sum())
+}
+
+fn is_of(source: u8, devfn: u8) -> bool {
+    SOURCES.get(source).is_some_and(|source| source.devfn == devfn)
 }
 
 /// A device message was accepted by the IOMMU and is about to be posted.

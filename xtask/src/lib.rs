@@ -65,6 +65,9 @@ pub mod direct_boot;
 /// What the emulator reports of a run.
 pub mod report;
 
+/// What the guest counted itself.
+pub mod guest_counts;
+
 /// A run's figures for a person.
 mod table;
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, failure::Context};
+use crate::{Result, failure::Context, guest_counts::GuestCount};
 
 /// Everything reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Report {
     pub dma_faults: Vec<DmaFault>,
     /// The guest's lines that begin with `result `.
     pub guest: Vec<String>,
+    /// What of them is about the interrupts that it counted.
+    pub guest_counts: Vec<GuestCount>,
     /// For each of them, the microseconds since the guest's first instruction.
     pub guest_times: Vec<u64>,
     /// How it ended, unless the machine died first.
@@ -61,6 +63,17 @@ pub struct Row {
 }
 
 impl Row {
+    /// Adds the figures of another way.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.relayed += other.relayed;
+        self.merged += other.merged;
+        self.lost += other.lost;
+        self.host_exits += other.host_exits;
+        self.tdvmcalls += other.tdvmcalls;
+        self.interruptions += other.interruptions;
+    }
+
     /// What tells it from all others.
     fn place(&self) -> (&str, u32, u32, u32, u32) {
         (&self.bdf, self.entry, self.cpu, self.reserved, self.vector)
@@ -162,6 +175,7 @@ enum Record {
         line: String,
         #[serde(default)]
         microseconds: u64,
+        relayed: Option<u64>,
     },
     End(End),
     Trace(TraceEvent),
@@ -182,7 +196,8 @@ impl Report {
                 Record::Row(row) => report.rows.push(row),
                 Record::Cpu(cpu) => report.cpus.push(cpu),
                 Record::DmaFault(fault) => report.dma_faults.push(fault),
-                Record::Guest { line, microseconds } => {
+                Record::Guest { line, microseconds, relayed } => {
+                    report.guest_counts.extend(GuestCount::parse(&line, relayed));
                     report.guest.push(line);
                     report.guest_times.push(microseconds);
                 }
@@ -206,15 +221,9 @@ impl Report {
     /// Returns the sums of all rows.
     #[must_use]
     pub fn total(&self) -> Row {
-        self.rows.iter().fold(Row::default(), |sum, row| Row {
-            messages: sum.messages + row.messages,
-            relayed: sum.relayed + row.relayed,
-            merged: sum.merged + row.merged,
-            lost: sum.lost + row.lost,
-            host_exits: sum.host_exits + row.host_exits,
-            tdvmcalls: sum.tdvmcalls + row.tdvmcalls,
-            interruptions: sum.interruptions + row.interruptions,
-            ..sum
+        self.rows.iter().fold(Row::default(), |mut sum, row| {
+            sum.add(row);
+            sum
         })
     }
 }

@@ -21,10 +21,17 @@ const HEADINGS: [&str; 12] = [
 /// How many columns, from the left, are words rather than numbers.
 const WORDS: usize = 1;
 
+/// More ways than these are put together by device, interrupt and CPU.
+const MOST_LINES: usize = 48;
+
 /// Returns the table, with a line of sums if there is more than one line.
 pub(crate) fn table(report: &Report) -> String {
     let mut lines = vec![HEADINGS.map(str::to_owned)];
-    lines.extend(report.rows.iter().map(cells));
+    if report.rows.len() > MOST_LINES {
+        lines.extend(grouped(report).iter().map(|(row, ways)| group_cells(row, *ways)));
+    } else {
+        lines.extend(report.rows.iter().map(cells));
+    }
     if report.rows.len() > 1 {
         let mut total = cells(&report.total());
         for cell in &mut total[..6] {
@@ -33,7 +40,12 @@ pub(crate) fn table(report: &Report) -> String {
         "total".clone_into(&mut total[0]);
         lines.push(total);
     }
-    let widths: [usize; HEADINGS.len()] = core::array::from_fn(|column| {
+    aligned(&lines)
+}
+
+/// Returns lines whose columns begin and end where those of the others do.
+pub(crate) fn aligned<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+    let widths: [usize; COLUMNS] = core::array::from_fn(|column| {
         lines.iter().map(|line| line[column].len()).max().unwrap_or(0)
     });
     lines.iter().map(|line| align(line, &widths)).collect()
@@ -56,7 +68,32 @@ fn cells(row: &Row) -> [String; HEADINGS.len()] {
     ]
 }
 
-fn align(line: &[String; HEADINGS.len()], widths: &[usize; HEADINGS.len()]) -> String {
+/// Returns the sums of the ways of each interrupt to each CPU, and how many they are.
+fn grouped(report: &Report) -> Vec<(Row, usize)> {
+    let mut groups: Vec<(Row, usize)> = Vec::new();
+    for row in &report.rows {
+        let place = |row: &Row| (row.bdf.clone(), row.entry, row.cpu);
+        match groups.iter_mut().find(|(group, _)| place(group) == place(row)) {
+            Some((group, ways)) => {
+                group.add(row);
+                *ways += 1;
+            }
+            None => groups.push((row.clone(), 1)),
+        }
+    }
+    groups
+}
+
+fn group_cells(row: &Row, ways: usize) -> [String; HEADINGS.len()] {
+    let mut cells = cells(row);
+    if ways > 1 {
+        cells[2] = format!("{ways} ways");
+        cells[3].clear();
+    }
+    cells
+}
+
+fn align<const COLUMNS: usize>(line: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
     let cells = line.iter().zip(widths).enumerate().map(|(column, (cell, &width))| {
         if column < WORDS { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
     });
@@ -68,6 +105,17 @@ fn align(line: &[String; HEADINGS.len()], widths: &[usize; HEADINGS.len()]) -> S
 mod tests {
     use super::table;
     use crate::report::{Report, Row};
+
+    #[test]
+    fn too_many_ways_are_put_together() {
+        let row = |entry, cpu, vector| Row { entry, cpu, vector, relayed: 2, ..Row::default() };
+        let mut rows: Vec<_> = (0..60).map(|vector| row(0, vector % 2, vector)).collect();
+        rows.push(row(1, 0, 7));
+        let text = table(&Report { rows, ..Report::default() });
+        assert_eq!(text.lines().count(), 1 + 3 + 1, "\n{text}");
+        assert!(text.contains("30 ways") && text.contains("60"), "\n{text}");
+        assert!(text.contains("0x07") && text.contains("122"), "\n{text}");
+    }
 
     #[test]
     fn columns_line_up_and_sums_come_last() {

@@ -60,7 +60,8 @@ impl Console {
         console::line(self.who, text);
         if self.who == Who::L2 && text.starts_with("result ") {
             let ticks = observe::ticks_since_first_entry().unwrap_or(0);
-            report::guest(&mut console::report, text, ticks / clock::mhz());
+            let relayed = observe::relayed_lately(text);
+            report::guest(&mut console::report, text, ticks / clock::mhz(), relayed);
         }
     }
 }

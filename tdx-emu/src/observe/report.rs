@@ -40,10 +40,15 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A line that the guest gave as a result, so many microseconds after its first instruction.
-pub(crate) fn guest(sink: Sink<'_>, line: &str, microseconds: u64) {
+/// A line that the guest gave as a result, so many microseconds after its first instruction; and if
+/// it is about interrupts, how many of those it took.
+pub(crate) fn guest(sink: Sink<'_>, line: &str, microseconds: u64, relayed: Option<u64>) {
     let line = Escaped(line);
-    sink(format_args!(r#"{{"type":"guest","line":"{line}","microseconds":{microseconds}}}"#));
+    let end = format_args!(r#""line":"{line}","microseconds":{microseconds}}}"#);
+    match relayed {
+        Some(relayed) => sink(format_args!(r#"{{"type":"guest","relayed":{relayed},{end}"#)),
+        None => sink(format_args!(r#"{{"type":"guest",{end}"#)),
+    }
 }
 
 /// All rows of a CPU.

@@ -45,6 +45,8 @@ pub(crate) struct Row {
     pub(crate) messages: Counter,
     /// Deliveries to L2.
     pub(crate) relayed: Counter,
+    /// Of these, those before the device's interrupts were last switched on.
+    earlier: Counter,
     /// Messages that found an earlier one still pending.
     pub(crate) merged: Counter,
     /// Taken by L1 and not yet delivered to L2.
@@ -63,12 +65,24 @@ impl Row {
             key: AtomicU64::new(0),
             messages: Counter::new(),
             relayed: Counter::new(),
+            earlier: Counter::new(),
             merged: Counter::new(),
             in_flight: Counter::new(),
             host_exits: Counter::new(),
             tdvmcalls: Counter::new(),
             interruptions: Counter::new(),
         }
+    }
+
+    /// The device's interrupts are switched on: what was relayed so far belongs to an earlier life.
+    pub(crate) fn restart(&self) {
+        self.earlier.take();
+        self.earlier.add(self.relayed.get());
+    }
+
+    /// Deliveries to L2 since the device's interrupts were last switched on.
+    pub(crate) fn relayed_lately(&self) -> u64 {
+        self.relayed.get().saturating_sub(self.earlier.get())
     }
 
     /// What the row counts; `None` while unused.
@@ -142,6 +156,19 @@ mod tests {
         assert_ne!(first, other);
         assert_eq!(rows.open(KEY).unwrap().0, first);
         assert_eq!(rows.used().count(), 2);
+    }
+
+    #[test]
+    fn deliveries_of_an_earlier_life_are_told_apart() {
+        let rows = Rows::new();
+        let (_, row) = rows.open(KEY).unwrap();
+        row.relayed.add(5);
+        assert_eq!(row.relayed_lately(), 5);
+        row.restart();
+        row.relayed.add(2);
+        assert_eq!((row.relayed_lately(), row.relayed.get()), (2, 7));
+        row.restart();
+        assert_eq!(row.relayed_lately(), 0);
     }
 
     #[test]

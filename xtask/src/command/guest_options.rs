@@ -151,6 +151,11 @@ impl GuestOptions {
         Ok(prepared)
     }
 
+    /// Whether the guest is Linux.
+    pub(super) fn is_linux(&self) -> bool {
+        self.guest == Which::Linux
+    }
+
     fn relay(&self, disk: Disk) -> Result<Prepared> {
         if disk != Disk::None {
             return Err(Failure::new("--disk is of no use to our own guest"));

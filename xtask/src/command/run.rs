@@ -118,11 +118,10 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(path) = &options.trace {
         write_trace(path, &outcome)?;
     }
-    let code = present(options, &outcome);
-    if let Some(test) = disk.as_ref().filter(|_| outcome.exit == Exit::SUCCESS) {
-        test.disk.check(&outcome)?;
-    }
-    Ok(code)
+    let ended_well = outcome.exit == Exit::SUCCESS;
+    let test = disk.as_ref().filter(|_| ended_well);
+    let disk = test.map_or(Ok(()), |test| test.disk.check(&outcome));
+    Ok(present(options, &outcome, disk))
 }
 
 fn subject(options: &Options) -> Result<Subject> {

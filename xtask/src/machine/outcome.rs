@@ -4,7 +4,10 @@
 use core::{fmt, time::Duration};
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
-use crate::report::{Report, Row};
+use crate::{
+    guest_counts,
+    report::{Report, Row},
+};
 
 /// A run that is over.
 #[derive(Clone, Debug)]
@@ -107,6 +110,14 @@ impl Outcome {
                  host on the relay path"
             ));
         }
+        let guest = match guest_counts::agree(&self.report) {
+            Err(why) => return Err(format!("FAILED: {why}")),
+            Ok(_) if self.report.guest_counts.is_empty() => String::new(),
+            Ok(0) => "; the guest counted the same".to_owned(),
+            Ok(busy) => {
+                format!("; the guest counted the same but for {busy} that found their handler busy")
+            }
+        };
         let passes: u64 = self.report.cpus.iter().map(|cpu| cpu.l2_exits_pending_interrupt).sum();
         let paths = if rows.len() == 1 { "path" } else { "paths" };
         let meanwhile = match interruptions {
@@ -115,7 +126,8 @@ impl Outcome {
         };
         Ok(format!(
             "PASSED: {relayed} interrupts relayed on {} {paths}, {merged} merged, none lost; {passes} \
-             times a running L2 was stopped for them, with no exit and no call to the host{meanwhile}",
+             times a running L2 was stopped for them, with no exit and no call to the \
+             host{meanwhile}{guest}",
             rows.len()
         ))
     }

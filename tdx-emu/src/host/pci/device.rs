@@ -19,7 +19,10 @@ use super::{
     msix::{self, Table},
     platform::Platform,
 };
-use crate::{host::command_line::PciId, observe::Source};
+use crate::{
+    host::command_line::PciId,
+    observe::{self, Source},
+};
 
 const COMMAND: u8 = 0x04;
 const ROM: u8 = 0x30;
@@ -110,6 +113,11 @@ impl Device {
             platform.config_write(self.devfn, COMMAND, 2, command);
         }
         if self.msix.as_ref().is_some_and(|table| offset == table.start + msix::CONTROL + 1) {
+            let enabled =
+                platform.config_read(self.devfn, offset, 1) & u32::from(msix::ENABLE) != 0;
+            if !enabled && byte & msix::ENABLE != 0 {
+                observe::switched_on(self.devfn);
+            }
             platform.config_write(self.devfn, offset, 1, u32::from(byte & msix::WRITABLE));
         }
         let Some(msi) = &mut self.msi else { return false };

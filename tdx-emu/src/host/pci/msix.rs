@@ -19,6 +19,9 @@ pub(crate) const ID: u8 = 0x11;
 /// Offset of the message control word in the capability.
 pub(crate) const CONTROL: u8 = 2;
 
+/// The bit of the upper control byte that switches the interrupts on.
+pub(crate) const ENABLE: u8 = 0x80;
+
 /// Bits of the upper control byte that the TD may write: enable and function mask.
 pub(crate) const WRITABLE: u8 = 0xc0;
 

@@ -6,8 +6,8 @@ use std::{fs, path::Path, process::ExitCode};
 use serde_json::json;
 
 use crate::{
-    Result, failure::Context, machine::Outcome, progress::say, report::DmaFault, table::table,
-    trace,
+    Result, failure::Context, guest_counts, machine::Outcome, progress::say, report::DmaFault,
+    table::table, trace,
 };
 
 /// Lines of the console that are shown after a failure.
@@ -26,8 +26,12 @@ pub(super) fn write_trace(path: &Path, outcome: &Outcome) -> Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the results, which are what the command is for")]
-pub(super) fn present(options: &super::Options, outcome: &Outcome) -> ExitCode {
+pub(super) fn present(options: &super::Options, outcome: &Outcome, disk: Result<()>) -> ExitCode {
     let verdict = outcome.judge();
+    let verdict = verdict.and_then(|line| match disk {
+        Ok(()) => Ok(line),
+        Err(failure) => Err(format!("FAILED: {failure}")),
+    });
     if verdict.is_err() && !options.verbose {
         let skipped = outcome.console.len().saturating_sub(LAST_LINES);
         eprintln!("console{}:", if skipped > 0 { ", last lines" } else { "" });
@@ -38,10 +42,17 @@ pub(super) fn present(options: &super::Options, outcome: &Outcome) -> ExitCode {
     }
     let seconds = outcome.duration.as_secs_f32();
     if options.json {
-        println!("{:#}", document(outcome));
+        println!("{:#}", document(outcome, &verdict));
     } else {
+        if options.guest.is_linux() {
+            let told = |line: &&String| !line.starts_with("result interrupts ");
+            outcome.report.guest.iter().filter(told).for_each(|line| println!("{line}"));
+        }
         if !outcome.report.rows.is_empty() {
             print!("{}", table(&outcome.report));
+        }
+        if !outcome.report.guest_counts.is_empty() {
+            print!("\n{}", guest_counts::table(&outcome.report));
         }
         for DmaFault { bdf, address, write, count, .. } in &outcome.report.dma_faults {
             let direction = if *write { "write" } else { "read" };
@@ -53,12 +64,15 @@ pub(super) fn present(options: &super::Options, outcome: &Outcome) -> ExitCode {
     if verdict.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn document(outcome: &Outcome) -> serde_json::Value {
-    let verdict = outcome.judge();
+fn document(
+    outcome: &Outcome,
+    verdict: &core::result::Result<String, String>,
+) -> serde_json::Value {
+    let (Ok(line) | Err(line)) = verdict;
     let total = outcome.report.total();
     json!({
         "passed": verdict.is_ok(),
-        "verdict": verdict.unwrap_or_else(|verdict| verdict),
+        "verdict": line,
         "exit": outcome.exit.to_string(),
         "seconds": outcome.duration.as_secs_f64(),
         "rows": outcome.report.rows,
@@ -70,6 +84,7 @@ fn document(outcome: &Outcome) -> serde_json::Value {
         "cpus": outcome.report.cpus,
         "dma_faults": outcome.report.dma_faults,
         "guest": outcome.report.guest,
+        "guest_interrupts": outcome.report.guest_counts,
         "end": outcome.report.end,
         "doorbell": {"rung": outcome.peer.rung, "errors": outcome.peer.errors},
     })

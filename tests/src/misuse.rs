@@ -10,7 +10,18 @@ use crate::{account, figures};
 /// The scenarios of this theme.
 pub(crate) fn scenarios() -> Vec<Trial> {
     vec![
-        scenario("misuse::a_triple_fault_ends_the_guest_and_is_reported", triple_fault),
+        fatal("misuse::a_triple_fault_ends_the_guest_and_is_reported", 1, "limit", "triple fault"),
+        fatal("misuse::gates_where_nothing_is_end_the_guest", 1, "idt", "triple fault: cpu=0"),
+        fatal("misuse::a_stack_where_nothing_is_ends_the_guest", 1, "stack", "triple fault: cpu=0"),
+        fatal("misuse::page_tables_where_nothing_is_end_the_guest", 1, "tables", "triple fault"),
+        fatal("misuse::another_cpus_death_ends_the_guest", 2, "cpu", "triple fault: cpu=1"),
+        fatal("misuse::a_reset_ends_the_guest_as_a_failure", 1, "reset", "guest reset"),
+        nonsense("misuse::nonsense_in_the_msix_table_hurts_nobody", 2, "msix"),
+        nonsense("misuse::nonsense_in_the_io_apic_hurts_nobody", 1, "io-apic"),
+        nonsense("misuse::nonsense_in_the_interrupt_command_hurts_nobody", 2, "command"),
+        nonsense("misuse::nonsense_in_the_timer_hurts_nobody", 1, "timer"),
+        nonsense("misuse::nonsense_in_the_mailbox_hurts_nobody", 2, "mailbox"),
+        nonsense("misuse::nonsense_where_nothing_is_hurts_nobody", 1, "places"),
         scenario("misuse::every_instruction_completes_or_faults_on_1_cpu", || instructions(1)),
         scenario("misuse::every_instruction_completes_or_faults_on_2_cpus", || instructions(2)),
         scenario("misuse::odd_accesses_to_devices_complete_or_fault", odd_memory),
@@ -26,12 +37,36 @@ pub(crate) fn scenarios() -> Vec<Trial> {
     ]
 }
 
-/// The guest kills itself: L1 survives to tell.
-fn triple_fault() -> Verdict {
-    Stand::new(1, "scenario=triple-fault").run(|outcome| {
-        ended(outcome, &Exit::FAILURE)?;
-        said(outcome, "L2 | ", "triple fault follows")?;
-        said(outcome, "L1 | ", "triple fault")
+/// The guest dies in a way of the scenario `fatal`: L1 survives to tell why, and of its figures.
+fn fatal(name: &str, cpus: u32, way: &'static str, why: &'static str) -> Trial {
+    scenario(name, move || {
+        Stand::new(cpus, &format!("scenario=fatal:{way}")).run(|outcome| {
+            ended(outcome, &Exit::FAILURE)?;
+            said(outcome, "L2 | ", &format!("fatal: way={way}"))?;
+            said(outcome, "L1 | error", &format!("l2 ended: {why}"))?;
+            said(outcome, "L1 | ", &format!("relay: cpu={} posted=", cpus - 1))
+        })
+    })
+}
+
+/// Nonsense for a part of what L1 emulates: the guest's devices work afterwards, L1 has nothing to
+/// complain of but in few words, and every mapping that is left belongs to a source that is in use.
+fn nonsense(name: &str, cpus: u32, part: &'static str) -> Trial {
+    const MOST_WARNINGS: usize = 200;
+    scenario(name, move || {
+        Stand::new(cpus, &format!("scenario=nonsense:{part}")).run(|outcome| {
+            let figures = account::exact(outcome)?;
+            said(outcome, "L2 | ", &format!("result nonsense={part}"))?;
+            let lines = |begin: &'static str, part: &'static str| {
+                let fits = move |line: &&String| line.starts_with(begin) && line.contains(part);
+                outcome.console.iter().filter(fits).count()
+            };
+            check!(lines("L1 | error", "") == 0, "an error of L1's");
+            check!(lines("L1 | warn", "") <= MOST_WARNINGS, "a flood of warnings");
+            let (left, used) = (lines("L1 | ", "devices: relay: "), figures.vectors.len());
+            check!(left == used, "{left} mappings are left, {used} are in use");
+            Ok(())
+        })
     })
 }
 

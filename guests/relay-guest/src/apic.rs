@@ -35,6 +35,11 @@ pub(crate) fn end_of_interrupt() {
     write(Register::EOI.msr(), 0);
 }
 
+/// Makes the CPU with APIC id `id` wait for a start.
+pub(crate) fn reset(id: u8) {
+    write(Register::ICR.msr(), u64::from(id) << 32 | INIT);
+}
+
 /// Makes the CPU with APIC id `id` start at the page `trampoline`.
 pub(crate) fn start(id: u8, trampoline: u32) {
     let destination = u64::from(id) << 32;

@@ -76,6 +76,9 @@ pub(crate) fn prepare(cpu: u8) {
 /// own magic at the beginning of its structure.
 const MULTIBOOT: u32 = 0x2bad_b002;
 
+/// The first word of what a PVH loader hands over.
+const PVH: u32 = 0x336e_c578;
+
 /// What the loader tells the boot CPU.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loader {
@@ -103,8 +106,13 @@ impl Loader {
         core::str::from_utf8(copy).unwrap_or_default()
     }
 
+    /// Where the root pointer of the ACPI tables is, if the loader says so; 0 if not.
+    pub(crate) fn acpi_root(self) -> u64 {
+        const ROOT: usize = 32;
+        if self.word(0) == PVH { self.word(ROOT).into() } else { 0 }
+    }
+
     fn text(self) -> *const c_char {
-        const PVH: u32 = 0x336e_c578;
         const PVH_COMMAND_LINE: usize = 24;
         const HAS_COMMAND_LINE: u32 = 1 << 2;
         const COMMAND_LINE: usize = 16;

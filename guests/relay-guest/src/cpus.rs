@@ -68,6 +68,17 @@ pub(crate) fn start(count: u8) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Resets CPUs 1 to `count` − 1 and starts them again.
+pub(crate) fn restart(count: u8) -> Result<(), Failure> {
+    for cpu in 1..count {
+        let before = RUNNING.load(Ordering::Acquire);
+        boot::prepare(cpu);
+        apic::start(cpu, boot::TRAMPOLINE);
+        wait::poll_until("start of a CPU", || RUNNING.load(Ordering::Acquire) > before)?;
+    }
+    Ok(())
+}
+
 /// Life of every CPU but the first: take interrupts.
 pub(crate) fn serve() -> ! {
     make_ready();

@@ -28,12 +28,12 @@ extern "C" fn interrupted(frame: &mut Frame) {
     if ring::ended(frame) {
         return;
     }
-    if frame.vector < FIRST_INTERRUPT {
+    let [vector, ..] = frame.vector.to_le_bytes();
+    if frame.vector < FIRST_INTERRUPT && vector != vectors::NMI {
         exception(frame)
     }
-    let [vector, ..] = frame.vector.to_le_bytes();
     handled::count(vector, cpus::current());
-    if vector == vectors::SPURIOUS {
+    if matches!(vector, vectors::SPURIOUS | vectors::NMI) {
         return;
     }
     devices::acknowledge(vector);

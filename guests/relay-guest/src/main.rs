@@ -78,6 +78,10 @@ mod console;
 #[cfg(target_os = "none")]
 mod port;
 
+/// The mailbox that wakes CPUs.
+#[cfg(target_os = "none")]
+mod acpi;
+
 /// The end of the run.
 #[cfg(target_os = "none")]
 mod end;
@@ -86,6 +90,7 @@ mod end;
 #[cfg(target_os = "none")]
 extern "C" fn entered(information: u32, magic: u32) -> ! {
     let Some(loader) = boot::Loader::of(information, magic) else { cpus::serve() };
+    acpi::set_root(loader.acpi_root());
     let mut buffer = [0; 1024];
     let line = loader.command_line(&mut buffer);
     let options = command_line::Options::parse(line, cpus::MAX_CPUS);

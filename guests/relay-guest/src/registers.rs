@@ -57,6 +57,11 @@ impl Registers {
         Ok(Self { base, length })
     }
 
+    /// Linear address of the register at `offset`.
+    pub(crate) fn address(self, offset: usize) -> u64 {
+        (self.base + offset) as u64
+    }
+
     /// Reads the register at `offset` with one 32-bit MOV.
     pub(crate) fn read(self, offset: usize) -> u32 {
         let from = self.at(offset);

@@ -206,7 +206,10 @@ pub(crate) fn run(mode: Mode, code: &[u8], registers: Registers, flags: u64) -> 
 
 /// Called first by the handler of every vector: true if it ended code of [`run`], which then goes on.
 pub(crate) fn ended(frame: &mut Frame) -> bool {
-    if !RUNNING.swap(false, Relaxed) {
+    // Other CPUs take interrupts meanwhile, on stacks of their own.
+    let stack = address(&raw const STACK);
+    let is_mine = frame.cs & 3 == 3 || (stack..=stack + 4096).contains(&frame.rsp);
+    if !is_mine || !RUNNING.swap(false, Relaxed) {
         return false;
     }
     VECTOR.store(frame.vector, Relaxed);

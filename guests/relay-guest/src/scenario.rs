@@ -14,9 +14,10 @@
 //! | exhaust      | more entries than a CPU has vectors set aside for them |
 //! | spurious     | entries are rung that are masked or were never set up |
 //! | lines        | the serial port interrupts by edge and by level |
-//! | triple-fault | the guest kills itself |
 //! | instructions | every instruction that can exit, in ring 0 and 3, right and wrong |
 //! | odd-memory   | accesses to device memory that no driver makes |
+//! | nonsense     | nonsense for what the part named after a colon says: see `nonsense` |
+//! | fatal        | the end of this guest, in the way named after a colon: see `fatal` |
 //! | idle         | everything set up, nothing asked, no end |
 
 /// What a scenario works with.
@@ -55,6 +56,12 @@ mod instructions;
 /// Accesses to device memory that no driver makes.
 mod odd_memory;
 
+/// Nonsense for everything that is emulated.
+mod nonsense;
+
+/// Ways to die.
+mod fatal;
+
 use self::exact::Pace;
 use self::machine::Machine;
 use crate::command_line::Options;
@@ -89,6 +96,11 @@ fn bring_up(options: &Options<'_>) -> Result<(), Failure> {
 }
 
 fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
+    match name.split_once(':') {
+        Some(("nonsense", part)) => return nonsense::run(part, machine),
+        Some(("fatal", way)) => return fatal::run(way, machine.cpus()),
+        _ => {}
+    }
     match name {
         "demo" => demo(machine),
         "edu" => edu::raise(machine, 100),
@@ -101,7 +113,6 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "exhaust" => exhaust::run(machine),
         "spurious" => spurious::run(machine),
         "lines" => lines::run(machine.cpus()),
-        "triple-fault" => odd::triple_fault(),
         "instructions" => instructions::run(machine),
         "odd-memory" => odd_memory::run(machine),
         "idle" => odd::idle(machine),

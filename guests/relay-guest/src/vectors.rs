@@ -4,11 +4,18 @@
 //! | vectors   | use |
 //! |-----------|-----|
 //! | 0–31      | exceptions |
+//! | 80        | timer |
 //! | 81        | edu |
 //! | 82        | serial port |
 //! | 96–159    | doorbell entry 0–63, first set |
 //! | 160–223   | doorbell entry 0–63, second set |
 //! | 255       | spurious interrupt of the APIC |
+
+/// The non-maskable interrupt.
+pub(crate) const NMI: u8 = 2;
+
+/// The interrupt of the APIC's timer.
+pub(crate) const TIMER: u8 = 80;
 
 /// The interrupt of the edu device.
 pub(crate) const EDU: u8 = 81;

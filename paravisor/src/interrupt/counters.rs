@@ -59,6 +59,8 @@ counters! {
     EVENTS,
     /// Exits of L2 that L1's table does not know.
     UNKNOWN_EXITS,
+    /// CPUs of L2 that were called to where nothing is.
+    MISLED_STARTS,
     /// L2's accesses to addresses that nothing is behind.
     OPEN_BUS,
     /// Interrupts of L2's devices that were refused a way.

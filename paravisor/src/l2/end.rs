@@ -112,6 +112,7 @@ fn say_figures() {
         ("spurious_interrupts", &counters::SPURIOUS_INTERRUPTS),
         ("nmis", &counters::NMIS),
         ("unknown_exits", &counters::UNKNOWN_EXITS),
+        ("misled_starts", &counters::MISLED_STARTS),
         ("open_bus", &counters::OPEN_BUS),
         ("refused", &counters::REFUSED),
         ("host_refusals", &counters::HOST_REFUSALS),

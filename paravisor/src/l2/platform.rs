@@ -8,7 +8,7 @@ use paravisor::{
     platform_area::PlatformArea,
 };
 
-use crate::memory::guest::GuestRam;
+use crate::{interrupt::counters::MISLED_STARTS, memory::guest::GuestRam};
 
 /// How L2's other CPUs start.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ impl Others {
         let mut ram = GuestRam::get();
         let id = u32::try_from(index).ok()?;
         let entry = mailbox::take(&mut ram, self.mailbox?, id)?;
-        if entry >= ram.end() {
+        if entry >= ram.end() && MISLED_STARTS.add_and_tell() {
             warn!("mailbox: cpu={index} is called to {entry:#x}, where nothing is");
         }
         Some(entry).filter(|entry| *entry < ram.end())

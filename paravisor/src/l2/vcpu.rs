@@ -160,9 +160,13 @@ impl Vcpu {
         let _ = self.block.post_trusted(vector);
     }
 
-    /// Tells the module when the timer ends.
+    /// Tells the module when the timer ends. What is too far for it is taken in parts: an exit that comes
+    /// early leads here again.
     pub(super) fn arm_timer(&self) -> Result<(), Refused> {
-        let deadline = self.apic.timer.deadline().unwrap_or(TSC_DEADLINE_OFF);
+        const FARTHEST: u64 = 600_000;
+        let farthest = cpu::tsc().saturating_add(vm().millisecond * FARTHEST);
+        let deadline = self.apic.timer.deadline().map(|deadline| deadline.min(farthest));
+        let deadline = deadline.unwrap_or(TSC_DEADLINE_OFF);
         write_id(tsc_deadline(VM), deadline, u64::MAX)
     }
 

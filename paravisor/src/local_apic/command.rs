@@ -49,7 +49,8 @@ const BROADCAST: u32 = u32::MAX;
 
 impl Command {
     /// Takes the register apart. `None` if it asks for nothing that exists: SMI, an external
-    /// interrupt, a vector below 16, the de-assertion of INIT.
+    /// interrupt, a vector below 16, the de-assertion of INIT, and anything but an interrupt for a
+    /// shorthand that includes the sender.
     #[must_use]
     pub fn parse(value: u64) -> Option<Self> {
         let [number, ..] = value.to_le_bytes();
@@ -61,6 +62,10 @@ impl Command {
             6 => Kind::StartUp(number),
             _ => return None,
         };
+        let to_itself_too = matches!(value >> 18 & 3, 1 | 2);
+        if to_itself_too && !matches!(kind, Kind::Fixed(_)) {
+            return None;
+        }
         let destination = crate::width::high32(value);
         let receivers = match value >> 18 & 3 {
             1 => Receivers::Own,
@@ -118,6 +123,11 @@ mod tests {
         assert_eq!(kind(0x4608), Some(Kind::StartUp(8)));
         assert_eq!(kind(0x0200), None, "SMI");
         assert_eq!(kind(0x0005), None, "no vector");
+        for shorthand in [1 << 18, 2 << 18] {
+            assert_eq!(kind(shorthand | 0x4500), None, "INIT to the sender");
+            assert_eq!(kind(shorthand | 0x4608), None, "start-up of the sender");
+            assert_eq!(kind(shorthand | 0x0400), None, "NMI to the sender");
+        }
         assert_eq!(Command::parse(0x0500).unwrap().receivers, Receivers::Physical(0));
     }
 }

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The APIC timer as deadlines of the TSC, which is what the TDX module can wait for.
 //!
+//! A period may be as short as one tick, but ends of it that would follow each other faster than L1 can
+//! pass them on are not all delivered: else an L2 that asks for such a period would never run again.
+//!
 //! Spec: SDM "APIC Timer", "TSC-Deadline Mode".
+
+/// The shortest time between two ends of a period, in ticks of the timer before division: 200 µs at the
+/// 25 MHz that L2 is told of.
+const SHORTEST_PERIOD: u64 = 5_000;
 
 /// The timer of one virtual CPU.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +49,10 @@ impl Timer {
             // Periods that were missed altogether are not made up for.
             Mode::Periodic if self.period() > 0 => {
                 let missed = (now - deadline) / self.period();
-                Some(deadline.saturating_add((missed + 1).saturating_mul(self.period())))
+                let next = (missed + 1).saturating_mul(self.period());
+                let shortest = self.ratio.saturating_mul(SHORTEST_PERIOD);
+                let earliest = if self.period() < shortest { shortest } else { 0 };
+                Some(deadline.saturating_add(next).max(now.saturating_add(earliest)))
             }
             _ => None,
         };
@@ -145,11 +155,22 @@ mod tests {
         let mut timer = Timer::new(1);
         timer.set_mode(1);
         timer.set_divide(0xb);
-        timer.set_initial_count(100, 0);
-        assert!(timer.expire(100));
-        assert_eq!(timer.deadline(), Some(200));
-        assert!(timer.expire(555));
-        assert_eq!(timer.deadline(), Some(600));
+        timer.set_initial_count(10_000, 0);
+        assert!(timer.expire(10_000));
+        assert_eq!(timer.deadline(), Some(20_000));
+        assert!(timer.expire(55_500));
+        assert_eq!(timer.deadline(), Some(60_000));
+    }
+
+    #[test]
+    fn a_period_of_one_tick_leaves_time_for_something_else() {
+        let mut timer = Timer::new(40);
+        timer.set_mode(1);
+        timer.set_divide(0xb);
+        timer.set_initial_count(1, 0);
+        assert_eq!(timer.deadline(), Some(40));
+        assert!(timer.expire(50));
+        assert_eq!(timer.deadline(), Some(50 + 40 * super::SHORTEST_PERIOD));
     }
 
     #[test]

@@ -47,12 +47,14 @@ impl IoApic {
         self.read(FIRST_ENTRY + 2 * u32::from(pin))
     }
 
-    fn read(self, register: u32) -> u32 {
+    /// Reads a register by its index.
+    pub(crate) fn read(self, register: u32) -> u32 {
         self.0.write(SELECT, register);
         self.0.read(WINDOW)
     }
 
-    fn write(self, register: u32, value: u32) {
+    /// Writes a register by its index.
+    pub(crate) fn write(self, register: u32, value: u32) {
         self.0.write(SELECT, register);
         self.0.write(WINDOW, value);
     }

@@ -54,6 +54,11 @@ impl MsiX {
         self.entries
     }
 
+    /// Linear address of the table.
+    pub(crate) fn address(&self) -> u64 {
+        self.table.address(self.start)
+    }
+
     /// Lets the function send the messages of unmasked entries.
     pub(crate) fn enable(&self) {
         self.function.write(self.offset, self.function.read(self.offset) | ENABLE);

@@ -2,9 +2,14 @@
 //! Kernels of other kinds, and of other people.
 
 use libtest_mimic::Trial;
+use xtask::debian_kernel::{self, Series};
+use xtask::guest::Guest;
+use xtask::initramfs;
+use xtask::machine::Exit;
+use xtask::xen;
 
 use crate::account;
-use crate::stand::{Stand, Verdict, check, said, scenario};
+use crate::stand::{Stand, Verdict, check, ended, said, scenario};
 
 /// The scenarios of this theme.
 pub(crate) fn scenarios() -> Vec<Trial> {
@@ -12,7 +17,12 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         let name = format!("kernels::a_multiboot_guest_relays_each_device_on_{cpus}_cpus");
         scenario(name, move || by_multiboot(cpus))
     });
-    multiboot.into_iter().collect()
+    let pvh = Series::ALL.map(|series| {
+        let name = format!("kernels::debian_{series}_reaches_user_space_by_pvh_on_2_cpus");
+        scenario(name, move || by_pvh(series))
+    });
+    let xen = scenario("kernels::xen_is_told_its_machine_by_multiboot", xen_by_multiboot);
+    multiboot.into_iter().chain(pvh).chain([xen]).collect()
 }
 
 /// Our own guest, which starts by either protocol, by the one that is not its first choice.
@@ -23,5 +33,53 @@ fn by_multiboot(cpus: u32) -> Verdict {
         let wanted = 20 + 3 + 8 * (20 + 20);
         check!(figures.handled == wanted, "{} interrupts, not {wanted}", figures.handled);
         Ok(())
+    })
+}
+
+/// Linux once more, by another way in: not its 64-bit entry but the 32-bit one of PVH, from the ELF
+/// file that is inside the bzImage, with what the start info says of memory, ACPI and RAM disk.
+fn by_pvh(series: Series) -> Verdict {
+    const CPUS: u32 = 2;
+    let guest = || -> xtask::Result<Guest> {
+        let kernel = debian_kernel::kernel(series)?;
+        Guest::linux_by_pvh(&kernel.path, Some(initramfs::build(None)?))
+    };
+    let guest = guest().map_err(|failure| failure.to_string())?;
+    Stand::of_guest(CPUS, guest, initramfs::COMMAND_LINE).memory(512).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        said(outcome, "L1 | ", "start=pvh")?;
+        said(outcome, "L2 | result boot=ok", &format!("kernel={series}."))?;
+        said(outcome, "L2 | result boot=ok", &format!(" cpus={CPUS}"))
+    })
+}
+
+/// Xen is told all that multiboot tells, and prints it. It goes on until it misses a timer chip,
+/// which this machine has not got, and resets the machine by the way that ACPI names.
+fn xen_by_multiboot() -> Verdict {
+    const WORDS: &str = "xen com1=115200,8n1 console=com1 no-real-mode sync_console loglvl=all";
+    // Xen wants a kernel to start, and takes what is at its end for the size of what is packed in it.
+    let module = vec![0; 0x4321];
+    let guest = xen::xen().and_then(|path| Guest::file(&path, Some(module)));
+    let guest = guest.map_err(|failure| failure.to_string())?;
+    Stand::of_guest(2, guest, WORDS).run(|outcome| {
+        said(outcome, "L1 | ", "start=multiboot")?;
+        for line in [
+            "Xen version 4.17",
+            "Bootloader: Lychgate",
+            "Command line: com1=115200,8n1 console=com1 no-real-mode sync_console loglvl=all",
+            "Multiboot-e820 RAM map:",
+            "[0000000000000000, 000000000009efff] (usable)",
+            "[000000000009f000, 00000000000fffff] (reserved)",
+            "[0000000006ff0000, 0000000006ff7fff] (ACPI data)",
+            "[0000000006ff8000, 0000000006ff8fff] (ACPI NVS)",
+            "ACPI: RSDP 000E0000",
+            "IOAPIC[0]: apic_id 0",
+            "SMP: Allowing 2 CPUs",
+            "Unable to find usable platform timer",
+        ] {
+            said(outcome, "L2 | (XEN)", line)?;
+        }
+        said(outcome, "L1 | ", "guest reset")?;
+        ended(outcome, &Exit::FAILURE)
     })
 }

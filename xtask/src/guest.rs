@@ -17,7 +17,7 @@ use std::{fs, path::Path};
 
 use tdvf::payload::{GuestKind, RAM_LIMIT};
 
-use crate::{Failure, Result, builds::Builds, failure::Context};
+use crate::{Failure, Result, builds::Builds, failure::Context, unpack};
 
 /// A guest's files, read and found to be what they should be.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,14 +71,28 @@ impl Guest {
     }
 
     /// Takes a kernel that says itself how it starts, by a PVH note or a multiboot header, and its
-    /// only module, usually an initial RAM disk.
+    /// only module, usually an initial RAM disk. The kernel's file may be compressed.
     ///
     /// # Errors
     ///
     /// If the file is something else; it is called by its name.
     pub fn file(kernel: &Path, module: Option<Vec<u8>>) -> Result<Self> {
-        let guest = Self::kernel(read(kernel)?).context(|| kernel.display().to_string())?;
+        let name = || kernel.display().to_string();
+        let file = read(kernel)?;
+        let unpacked = unpack::unpack(&file).context(name)?.unwrap_or(file);
+        let guest = Self::kernel(unpacked).context(name)?;
         Ok(Self { initrd: module, ..guest })
+    }
+
+    /// Takes the kernel that a bzImage has inside, to be started by PVH, and its initial RAM disk.
+    ///
+    /// # Errors
+    ///
+    /// If the file is something else, or what is inside has no PVH note.
+    pub fn linux_by_pvh(kernel: &Path, initrd: Option<Vec<u8>>) -> Result<Self> {
+        let name = || kernel.display().to_string();
+        let guest = unpack::vmlinux(&read(kernel)?).and_then(Self::kernel).context(name)?;
+        Ok(Self { initrd, ..guest })
     }
 
     /// Returns the guest with another initial RAM disk.
@@ -182,7 +196,7 @@ mod tests {
         assert!(refused(&multiboot::tests::kernel(0, 3, [0; 5])).contains("where it goes"));
         assert!(refused(&0xe852_50d6u32.to_le_bytes()).contains("multiboot 2"));
         assert!(refused(&bzimage::tests::kernel(0x1_0000)).contains("--guest linux --kernel"));
-        assert!(refused(b"\x1f\x8b\x08\0").contains("gzip"));
+        assert!(refused(b"\xfd7zXZ\0").contains("an xz file: unpack it first"));
         assert_eq!(refused(b"hello"), "a text");
         assert!(refused(b"\x7fELF").contains("not an ELF file"));
     }

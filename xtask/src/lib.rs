@@ -35,6 +35,9 @@ mod bare_metal;
 /// The three programs of a run.
 pub mod builds;
 
+/// Kernels before they are packed.
+mod unpack;
+
 /// The guest that an image carries.
 pub mod guest;
 
@@ -46,6 +49,9 @@ mod debian_package;
 
 /// Kernels as Debian ships them.
 pub mod debian_kernel;
+
+/// Xen as Debian ships it.
+pub mod xen;
 
 /// What a Linux guest finds at its start: busybox and the test's own `/init`.
 pub mod initramfs;

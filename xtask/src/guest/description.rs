@@ -5,8 +5,8 @@
 const KNOWN: [(usize, &[u8], &str); 12] = [
     (0x202, b"HdrS", "a bzImage, which `--guest linux --kernel PATH` takes"),
     (0, b"\x7fELF", "an ELF file, which `--guest PATH` takes"),
-    (0, b"\x1f\x8b", "a gzip file: unpack it first"),
-    (0, b"\x28\xb5\x2f\xfd", "a zstd file: unpack it first"),
+    (0, b"\x1f\x8b", "a gzip file"),
+    (0, b"\x28\xb5\x2f\xfd", "a zstd file"),
     (0, b"\xfd7zXZ", "an xz file: unpack it first"),
     (0, b"BZh", "a bzip2 file: unpack it first"),
     (0, b"070701", "a cpio archive: an initrd?"),
@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(description(b""), "an empty file");
         assert_eq!(description(b"hello"), "a text");
         assert_eq!(description(&[0xff; 4096]), "a file of unknown kind");
-        assert_eq!(description(b"\x1f\x8b\x08\0"), "a gzip file: unpack it first");
+        assert_eq!(description(b"\x1f\x8b\x08\0"), "a gzip file");
         assert!(description(b"MZ\0\0").contains("EFI"));
     }
 

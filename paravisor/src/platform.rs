@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! L2's ports: which there are, and how L2 ends its run by them.
 //!
-//! The platform is one without legacy devices: no PIC, PIT, RTC, keyboard controller or PM timer. What
+//! The platform is one without legacy devices: no PIC, PIT, RTC, keyboard or PM timer. What
 //! kernels probe nevertheless reads as ones and takes writes, here and not at the host, which would
 //! cost an exit of the TD and let the host answer.
 //!
 //! | port         | what                                                       |
 //! |--------------|------------------------------------------------------------|
+//! | 0x64         | a keyboard controller that only resets: reads as zero      |
 //! | 0x70, 0x71   | a clock that has stopped: reads as zero                    |
 //! | 0xf4         | ends the run with a verdict                                |
 //! | 0x3f8–0x3ff  | serial port                                                |
@@ -16,7 +17,8 @@
 //! | 0xcf9        | reset control, by accesses of one byte                     |
 //! | all others   | nothing                                                    |
 //!
-//! A clock that read as ones would say that it is being set, and kernels wait for that to end.
+//! A clock that read as ones would say that it is being set, and a keyboard controller that it is
+//! busy; kernels wait for both to end.
 //!
 //! Spec: ACPI "Sleep Control Register and Sleep Status Register", "Reset Register".
 
@@ -35,6 +37,7 @@ pub const RESET_VALUE: u8 = 1;
 /// The sleep type of "soft off".
 pub const SLEEP_TYPE_OFF: u8 = 5;
 
+const KEYBOARD: u16 = 0x64;
 const CLOCK: u16 = 0x70;
 const CLOCK_LAST: u16 = 0x71;
 const SERIAL_LAST: u16 = SERIAL + 7;
@@ -70,6 +73,8 @@ pub enum Power {
     Reset,
     /// The chipset's reset control.
     ResetControl,
+    /// The keyboard controller's commands.
+    Keyboard,
 }
 
 /// What a write to one of those registers means.
@@ -91,6 +96,7 @@ impl Port {
     pub const fn of(port: u16, size: u8) -> Self {
         match (port, size) {
             (END_OF_RUN, _) => Self::Power(Power::EndOfRun),
+            (KEYBOARD, 1) => Self::Power(Power::Keyboard),
             (CLOCK..=CLOCK_LAST, 1) => Self::Clock,
             (SERIAL..=SERIAL_LAST, 1) => Self::Serial(((port - SERIAL) & 7) as u8),
             (SLEEP_CONTROL, 1) => Self::Power(Power::SleepControl),
@@ -108,8 +114,8 @@ impl Power {
     #[must_use]
     pub const fn read(self) -> u32 {
         match self {
-            Self::SleepControl | Self::SleepStatus | Self::Reset | Self::ResetControl => 0,
             Self::EndOfRun => u32::MAX,
+            _ => 0,
         }
     }
 
@@ -120,12 +126,14 @@ impl Power {
         const OFF: u32 = (SLEEP_TYPE_OFF as u32) << 2 | SLEEP_ENABLE;
         const TYPE: u32 = 7 << 2;
         const RESET_CPU: u32 = 1 << 2;
+        const PULSE_RESET: u32 = 0xfe;
         match self {
             Self::EndOfRun => Wish::End(value),
             Self::SleepControl if value & (TYPE | SLEEP_ENABLE) == OFF => Wish::Off,
             Self::Reset if value == RESET_VALUE as u32 => Wish::Reset,
             Self::ResetControl if value & RESET_CPU != 0 => Wish::Reset,
-            Self::SleepControl | Self::SleepStatus | Self::Reset | Self::ResetControl => Wish::None,
+            Self::Keyboard if value == PULSE_RESET => Wish::Reset,
+            _ => Wish::None,
         }
     }
 }
@@ -157,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_kernels_probe_is_absent() {
-        for port in [0x20, 0x21, 0x40, 0x43, 0x60, 0x61, 0x64, 0x80, 0xa0, 0x2f8, 0x4d0] {
+        for port in [0x20, 0x21, 0x40, 0x43, 0x60, 0x61, 0x80, 0xa0, 0x2f8, 0x4d0] {
             assert_eq!(Port::of(port, 1), Port::Absent);
         }
     }
@@ -171,6 +179,9 @@ mod tests {
         assert_eq!(Power::Reset.write(0), Wish::None);
         assert_eq!(Power::ResetControl.write(0x06), Wish::Reset);
         assert_eq!(Power::ResetControl.write(0x02), Wish::None, "the kind alone");
+        assert_eq!(Power::Keyboard.write(0xfe), Wish::Reset);
+        assert_eq!(Power::Keyboard.write(0xd1), Wish::None);
+        assert_eq!(Power::Keyboard.read() & 2, 0, "it takes commands");
         assert_eq!(Power::EndOfRun.write(1), Wish::End(1));
     }
 }

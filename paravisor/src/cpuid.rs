@@ -59,8 +59,11 @@ const SHOWN_1_ECX: u32 = 1 << 21 | 1 << 24 | 1 << 31;
 const OSXSAVE: u32 = 1 << 27;
 /// Leaf 1 EDX: DS, ACPI, HTT, TM, PBE.
 const HIDDEN_1_EDX: u32 = 1 << 21 | 1 << 22 | 1 << 28 | 1 << 29 | 1 << 31;
-/// Leaf 7 EBX: TSC_ADJUST, SGX, HLE, RTM, PQM, PQE, PT.
-const HIDDEN_7_EBX: u32 = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 11 | 1 << 12 | 1 << 15 | 1 << 25;
+/// Leaf 7 EBX: TSC_ADJUST. The register reads as zero and stays so, because L2's TSC is the TD's. A
+/// kernel that has it need not watch the TSC with another clock, of which there is none but the tick.
+const SHOWN_7_EBX: u32 = 1 << 1;
+/// Leaf 7 EBX: SGX, HLE, RTM, PQM, PQE, PT.
+const HIDDEN_7_EBX: u32 = 1 << 2 | 1 << 4 | 1 << 11 | 1 << 12 | 1 << 15 | 1 << 25;
 /// Leaf 7 ECX: PKU, OSPKE, WAITPKG, CET_SS, TME, LA57, KL, BUS_LOCK, ENQCMD, SGX_LC, PKS.
 const HIDDEN_7_ECX: u32 = 1 << 3
     | 1 << 4
@@ -93,7 +96,7 @@ pub fn answer(
         6 => [ALWAYS_RUNNING_TIMER, 0, 0, 0],
         7 if subleaf == 0 => {
             let [_, ebx, ecx, edx] = native(7, 0);
-            [0, ebx & !HIDDEN_7_EBX, ecx & !HIDDEN_7_ECX, edx & !HIDDEN_7_EDX]
+            [0, ebx & !HIDDEN_7_EBX | SHOWN_7_EBX, ecx & !HIDDEN_7_ECX, edx & !HIDDEN_7_EDX]
         }
         0xb => topology(processor, subleaf),
         0xd if subleaf < 19 => native(0xd, subleaf),
@@ -200,6 +203,14 @@ mod tests {
         assert_eq!(answer((0x4000_0005, 0), processor, ones)[0], 4);
         assert_eq!(answer((0x21, 0), processor, ones), [0; 4]);
         assert_eq!(answer((0x4000_0001, 0), CPU, ones)[0], 0);
+    }
+
+    #[test]
+    fn the_tsc_needs_no_watching() {
+        const INVARIANT: u32 = 1 << 8;
+        let native = |leaf, _| [0, 0, 0, if leaf == 0x8000_0007 { INVARIANT } else { 0 }];
+        assert_eq!(answer((7, 0), CPU, native)[1], 1 << 1, "nobody has adjusted it");
+        assert_eq!(answer((0x8000_0007, 0), CPU, native)[3], INVARIANT);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     Unexpected { vector: u8, handled: u64 },
     /// An instruction did something else than it must.
     Instruction(&'static str),
+    /// The hypervisor did something else than it must.
+    Hypercall(&'static str),
     /// A device reached what it must not, or not what it must.
     Dma(&'static str),
 }
@@ -56,6 +58,7 @@ impl Display for Failure {
             Self::Unexpected { vector, handled } => {
                 write!(f, "unexpected vector={vector} handled={handled}")
             }
+            Self::Hypercall(what) => write!(f, "hypercall what=\"{what}\""),
             Self::Dma(what) => write!(f, "dma what=\"{what}\""),
             Self::Instruction(name) => write!(f, "instruction name={name}"),
         }

@@ -47,6 +47,10 @@ mod pci;
 #[cfg(target_os = "none")]
 mod registers;
 
+/// How a guest of Hyper-V talks to it.
+#[cfg(target_os = "none")]
+mod hyperv;
+
 /// A page for transfers of devices.
 #[cfg(target_os = "none")]
 mod dma_page;

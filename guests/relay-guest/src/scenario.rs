@@ -18,6 +18,7 @@
 //! | odd-memory   | accesses to device memory that no driver makes |
 //! | nonsense     | nonsense for what the part named after a colon says: see `nonsense` |
 //! | fatal        | the end of this guest, in the way named after a colon: see `fatal` |
+//! | hypercalls   | memory is shared with the host and taken back; nonsense is refused |
 //! | idle         | everything set up, nothing asked, no end |
 
 /// What a scenario works with.
@@ -61,6 +62,9 @@ mod nonsense;
 
 /// Ways to die.
 mod fatal;
+
+/// What a guest of Hyper-V asks for.
+mod hypercalls;
 
 use self::exact::Pace;
 use self::machine::Machine;
@@ -115,6 +119,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "lines" => lines::run(machine.cpus()),
         "instructions" => instructions::run(machine),
         "odd-memory" => odd_memory::run(machine),
+        "hypercalls" => hypercalls::run(machine),
         "idle" => odd::idle(machine),
         _ => Err(Failure::NoScenario),
     }

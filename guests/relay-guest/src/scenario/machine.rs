@@ -69,6 +69,11 @@ impl<'a> Machine<'a> {
         Ok(wanted)
     }
 
+    /// The bit that makes an address shared, or 0.
+    pub(crate) fn shared_bit(&self) -> u64 {
+        self.options.shared
+    }
+
     /// Number of CPUs.
     pub(crate) fn cpus(&self) -> u8 {
         self.options.cpus

@@ -39,6 +39,9 @@ mod lines;
 /// What devices reach.
 mod dma;
 
+/// What a guest of Hyper-V asks for.
+mod hypercalls;
+
 /// Guests that do what no guest should.
 mod misuse;
 
@@ -82,6 +85,7 @@ fn scenarios() -> Vec<Trial> {
         mapping::scenarios(),
         lines::scenarios(),
         dma::scenarios(),
+        hypercalls::scenarios(),
         misuse::scenarios(),
         hostile::scenarios(),
         bad_start::scenarios(),

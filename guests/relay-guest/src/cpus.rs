@@ -8,6 +8,8 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
+use spin::Once;
+
 use crate::failure::Failure;
 use crate::{apic, boot, interrupts, vectors, wait};
 
@@ -19,6 +21,9 @@ pub(crate) const STACK_SIZE: usize = 0x4000;
 
 /// CPUs that have come up.
 static RUNNING: AtomicU8 = AtomicU8::new(0);
+
+/// What a CPU does that is started from now on.
+static TASK: Once<fn()> = Once::new();
 
 /// One CPU's stack; the lowest word is the CPU's number.
 #[repr(C, align(0x4000))]
@@ -79,9 +84,19 @@ pub(crate) fn restart(count: u8) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Life of every CPU but the first: take interrupts.
+/// Starts CPU `cpu` once more, to do `task` first. There is one task in a run.
+pub(crate) fn put_to_work(cpu: u8, task: fn()) {
+    TASK.call_once(|| task);
+    boot::prepare(cpu);
+    apic::start(cpu, boot::TRAMPOLINE);
+}
+
+/// Life of every CPU but the first: its task, if there is one, and to take interrupts.
 pub(crate) fn serve() -> ! {
     make_ready();
+    if let Some(task) = TASK.get() {
+        task();
+    }
     loop {
         x86_64::instructions::interrupts::enable_and_hlt();
     }

@@ -14,6 +14,9 @@ macro_rules! holds {
 /// What is refused.
 mod nonsense;
 
+/// Two CPUs at one page.
+mod race;
+
 use core::cell::UnsafeCell;
 
 use super::edu;
@@ -80,6 +83,7 @@ pub(crate) fn run(machine: &mut Machine<'_>) -> Result<(), Failure> {
     strayed(&ground)?;
     by_tdcall(&ground)?;
     let refused = nonsense::run(ground.first, ground.shared_bit)?;
+    race::run(ground.first + 5, machine.cpus())?;
     line!("result hypercalls refused={refused}");
     edu::raise(machine, 10)
 }

@@ -34,6 +34,14 @@ pub const SLEEP_STATUS: u16 = 0x601;
 pub const RESET: u16 = 0x602;
 /// What the reset register wants written.
 pub const RESET_VALUE: u8 = 1;
+/// Where a PC's processor begins, and where real-mode code jumps that wants a reset.
+pub const RESET_VECTOR: u64 = 0xf_fff0;
+/// What L2 finds there: `mov dx, RESET; mov al, RESET_VALUE; out dx, al; hlt`, and once more. Linux
+/// without EFI comes here if ACPI is hardware-reduced, before it would try ACPI's reset register.
+pub const RESET_CODE: [u8; 9] = {
+    let [low, high] = RESET.to_le_bytes();
+    [0xba, low, high, 0xb0, RESET_VALUE, 0xee, 0xf4, 0xeb, 0xf7]
+};
 /// The sleep type of "soft off".
 pub const SLEEP_TYPE_OFF: u8 = 5;
 
@@ -140,7 +148,22 @@ impl Power {
 
 #[cfg(test)]
 mod tests {
-    use super::{Port, Power, Wish};
+    use alloc::vec::Vec;
+
+    use iced_x86::{Code, Decoder};
+
+    use super::{Port, Power, RESET, RESET_CODE, RESET_VALUE, RESET_VECTOR, Wish};
+
+    #[test]
+    fn the_reset_vector_leads_to_the_reset_register() {
+        let code: Vec<_> = Decoder::with_ip(16, &RESET_CODE, RESET_VECTOR, 0).iter().collect();
+        let shown: Vec<_> = code.iter().map(iced_x86::Instruction::code).collect();
+        let (dx, al) = (Code::Mov_r16_imm16, Code::Mov_r8_imm8);
+        assert_eq!(shown, [dx, al, Code::Out_DX_AL, Code::Hlt, Code::Jmp_rel8_16]);
+        assert_eq!(code[0].immediate16(), RESET);
+        assert_eq!(code[1].immediate8(), RESET_VALUE);
+        assert_eq!(code[4].near_branch_target(), RESET_VECTOR & 0xffff);
+    }
 
     #[test]
     fn ports_are_where_the_tables_say() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Copying the payload into L2's memory, with what tells it about itself.
 //!
-//! L2's RAM was accepted, so it is zero wherever the payload has no bytes.
+//! L2's RAM was accepted, so it is zero wherever the payload has no bytes, but for the reset vector.
 
 /// ELF files and multiboot kernels.
 mod kernel;
@@ -12,7 +12,11 @@ mod linux;
 use core::fmt;
 
 use paravisor::{
-    command_line::Options, guest_memory::GuestMemory, hand_off::TooLong, kernel::Error as Refused,
+    command_line::Options,
+    guest_memory::GuestMemory,
+    hand_off::TooLong,
+    kernel::Error as Refused,
+    platform::{RESET_CODE, RESET_VECTOR},
 };
 use tdvf::payload::GuestKind;
 
@@ -94,6 +98,7 @@ impl From<TooLong> for Error {
 pub(super) fn load(guest: Guest, options: &Options<'_>, shared_bit: u64) -> Result<Start, Error> {
     let mut ram = GuestRam::get();
     clear_hand_off(&mut ram)?;
+    put(&mut ram, RESET_VECTOR, &RESET_CODE)?;
     match guest.kind() {
         GuestKind::Elf | GuestKind::Multiboot => {
             kernel::load(&mut ram, &guest, options, shared_bit)

@@ -1,25 +1,41 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Kernels of Debian's, unmodified.
 
-use libtest_mimic::Trial;
-use xtask::debian_kernel::Series;
-use xtask::machine::Exit;
+use std::env;
+use std::process::Command;
 
-use crate::stand::{Stand, Verdict, check, ended, scenario};
+use libtest_mimic::Trial;
+use xtask::debian_kernel::{self, Series};
+use xtask::guest::Guest;
+use xtask::initramfs;
+use xtask::machine::{Exit, Scratch};
+
+use crate::stand::{Stand, Verdict, check, ended, said, scenario};
+
+/// CPUs, and how those but the first start, of each boot.
+const BOOTS: [(u32, &str); 3] = [(1, "mailbox"), (2, "sipi"), (4, "mailbox")];
 
 /// The scenarios of this theme.
 pub(crate) fn scenarios() -> Vec<Trial> {
-    let boots = Series::ALL.into_iter().flat_map(|series| [1, 2, 4].map(|cpus| (series, cpus)));
-    let boots = boots.map(|(series, cpus)| {
-        let name = format!("linux::debian_{series}_reaches_user_space_on_{cpus}_cpus");
-        scenario(name, move || boot(series, cpus))
+    let boots = Series::ALL.into_iter().flat_map(|series| BOOTS.map(|boot| (series, boot)));
+    let boots = boots.map(|(series, (cpus, wake))| {
+        let name = format!("linux::debian_{series}_reaches_user_space_on_{cpus}_cpus_by_{wake}");
+        scenario(name, move || boot(series, cpus, wake))
     });
-    boots.collect()
+    boots
+        .chain([
+            scenario("linux::a_kernel_without_an_init_resets_and_that_is_a_failure", no_init),
+            scenario("linux::a_test_that_fails_in_the_guest_is_a_failure", failed_script),
+            scenario("linux::a_script_of_ones_own_is_run", own_script),
+            scenario("linux::without_cache_and_network_it_says_what_to_do", offline),
+        ])
+        .collect()
 }
 
 /// The kernel finds all CPUs, runs our first program and switches the machine off.
-fn boot(series: Series, cpus: u32) -> Verdict {
-    Stand::linux(cpus, series, "", None)?.run(|outcome| {
+fn boot(series: Series, cpus: u32, wake: &str) -> Verdict {
+    let stand = Stand::linux(cpus, series, "", None)?;
+    stand.paravisor_option(&format!("wake={wake}")).run(|outcome| {
         ended(outcome, &Exit::SUCCESS)?;
         let said = outcome.report.guest.first().map(String::as_str).unwrap_or_default();
         let kernel = format!("result boot=ok kernel={series}.");
@@ -27,4 +43,59 @@ fn boot(series: Series, cpus: u32) -> Verdict {
         check!(said.starts_with(&kernel) && said.ends_with(&found), "the guest said \"{said}\"");
         Ok(())
     })
+}
+
+/// What should be the initial RAM disk is none, so the kernel panics and resets the machine.
+fn no_init() -> Verdict {
+    let guest = || -> xtask::Result<Guest> {
+        let kernel = debian_kernel::kernel(Series::V6_12)?;
+        Guest::linux(&kernel.path, Some(vec![0x5a; 0x1_0000]))
+    };
+    let guest = guest().map_err(|failure| failure.to_string())?;
+    let stand = Stand::of_guest(1, guest, initramfs::COMMAND_LINE).memory(256);
+    stand.emulator_option("devices=").run(|outcome| {
+        ended(outcome, &Exit::FAILURE)?;
+        said(outcome, "L2 | ", "kernel panic")
+    })
+}
+
+/// A script that is content.
+fn own_script() -> Verdict {
+    let script = b"#!/bin/sh\necho result own=$((6 * 7))\n";
+    Stand::linux(1, Series::V6_12, "", Some(script))?.run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        let told = &outcome.report.guest;
+        check!(told.iter().any(|line| line == "result own=42"), "the guest said {told:?}");
+        Ok(())
+    })
+}
+
+/// A script that is not.
+fn failed_script() -> Verdict {
+    Stand::linux(1, Series::V6_1, "", Some(b"#!/bin/sh\nexit 3\n"))?.run(|outcome| {
+        ended(outcome, &Exit::FAILURE)?;
+        said(outcome, "L2 | result failure", "/script ended with status 3")
+    })
+}
+
+/// Debian's archive cannot be reached, and nothing of it is in the cache.
+fn offline() -> Verdict {
+    let scratch = Scratch::new().map_err(|failure| failure.to_string())?;
+    let configuration = scratch.path().join("apt.conf");
+    // The port of a service that is long gone.
+    std::fs::write(&configuration, "Acquire::http::Proxy \"http://127.0.0.1:9\";\n")
+        .map_err(|error| error.to_string())?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["run", "--quiet", "--package", "xtask", "--", "run", "--guest", "linux"])
+        .env("APT_CONFIG", &configuration)
+        .env("XDG_CACHE_HOME", scratch.path())
+        .output()
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    check!(output.status.code() == Some(1), "{}: {text}", output.status);
+    for part in ["error: Debian's linux-6.12 is not in the cache", "--kernel PATH"] {
+        check!(text.contains(part), "not \"{part}\": {text}");
+    }
+    Ok(())
 }

@@ -60,6 +60,9 @@ mod kernels;
 /// Debian's kernels.
 mod linux;
 
+/// A kernel's own driver and its disk.
+mod nvme;
+
 /// The same run twice.
 mod repeatable;
 
@@ -92,6 +95,7 @@ fn scenarios() -> Vec<Trial> {
         bad_guest::scenarios(),
         kernels::scenarios(),
         linux::scenarios(),
+        nvme::scenarios(),
         repeatable::scenarios(),
     ]
     .into_iter()

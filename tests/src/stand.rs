@@ -129,7 +129,6 @@ impl Stand {
 
     /// Gives the guest an NVMe disk, with more properties for QEMU; whether it read and wrote it as
     /// it should is checked after a run that ends well.
-    #[expect(dead_code, reason = "no scenario has a disk yet")]
     pub(crate) fn disk(mut self, properties: &'static str) -> Self {
         self.disk = Some(properties);
         self.emulator_option("devices=1b36:0010")

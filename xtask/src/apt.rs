@@ -54,6 +54,8 @@ impl<'a> Apt<'a> {
             "APT::Architecture=amd64".to_owned(),
             "Acquire::Languages=none".to_owned(),
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".to_owned(),
+            // A list that cannot be read is a failure, which tells why.
+            "APT::Update::Error-Mode=any".to_owned(),
             "Acquire::Retries=1".to_owned(),
             "Acquire::http::Timeout=30".to_owned(),
         ];

@@ -76,7 +76,7 @@ pub(crate) fn provide(wanted: &Wanted) -> Result<(PathBuf, Package)> {
         Some(package) => package,
         None => fetch_alone(wanted, &base, &place).map_err(|failure| {
             Failure::new(format!(
-                "Debian's {} is not in the cache ({}) and could not be fetched: {failure}\n{}",
+                "Debian's {} is not in the cache ({}) and cannot be fetched.{failure}\n{}",
                 wanted.place,
                 place.display(),
                 wanted.advice
@@ -113,10 +113,17 @@ fn fetch_alone(wanted: &Wanted, base: &Path, place: &Path) -> Result<Package> {
     for suite in wanted.suites {
         match fetch(wanted, suite, base, place) {
             Ok(package) => return Ok(package),
-            Err(failure) => failures.push(format!("{suite}: {failure}")),
+            Err(failure) => failures.push(format!("\n  {suite}: {}", reason(&failure.to_string()))),
         }
     }
-    Err(Failure::new(failures.join("\n")))
+    Err(Failure::new(failures.concat()))
+}
+
+/// Returns the line of a failure that says why: apt's last error, which sums up the ones before, is
+/// not it.
+fn reason(failure: &str) -> &str {
+    let mut errors = failure.lines().filter_map(|line| line.strip_prefix("E: "));
+    errors.next().unwrap_or(failure)
 }
 
 fn fetch(wanted: &Wanted, suite: &str, base: &Path, place: &Path) -> Result<Package> {
@@ -198,7 +205,15 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 mod tests {
     use std::{env, fs, process};
 
-    use super::{DESCRIPTION, FILE, Package, cached, itself, keep, sha256};
+    use super::{DESCRIPTION, FILE, Package, cached, itself, keep, reason, sha256};
+
+    #[test]
+    fn the_reason_is_what_apt_says_first() {
+        let text =
+            "Err:1 http://a\nE: Failed to fetch http://a  No route\nE: Some failed.\n100 of: x";
+        assert_eq!(reason(text), "Failed to fetch http://a  No route");
+        assert_eq!(reason("no apt-get here"), "no apt-get here");
+    }
 
     #[test]
     fn a_record_names_its_package() {

@@ -27,8 +27,36 @@ const INIT: &[u8] = include_bytes!("initramfs/init");
 
 /// Programs of busybox that are there by name; its shell knows the others by itself once it finds
 /// itself in `/proc`.
-const PROGRAMS: [&str; 8] =
-    ["sh", "mount", "mknod", "nproc", "poweroff", "reboot", "stty", "uname"];
+const PROGRAMS: [&str; 28] = [
+    "sh",
+    "awk",
+    "cat",
+    "cmp",
+    "cut",
+    "dd",
+    "dmesg",
+    "echo",
+    "grep",
+    "head",
+    "ls",
+    "mknod",
+    "mount",
+    "nproc",
+    "poweroff",
+    "readlink",
+    "reboot",
+    "sha256sum",
+    "sleep",
+    "stty",
+    "sync",
+    "tail",
+    "taskset",
+    "umount",
+    "uname",
+    "uniq",
+    "usleep",
+    "yes",
+];
 
 const BUSYBOX: Wanted = Wanted {
     place: "busybox",

@@ -15,6 +15,7 @@ use core::time::Duration;
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -83,9 +84,19 @@ pub(crate) fn provide(wanted: &Wanted) -> Result<(PathBuf, Package)> {
             ))
         })?,
     };
-    let Package { name, version, sha256, file_sha256 } = &package;
-    say("debian", &format!("{name} {version}, SHA-256 {sha256}, of its file {file_sha256}"));
+    say_once(&package);
     Ok((place.join(FILE), package))
+}
+
+/// Says which package is used, once in a run.
+fn say_once(package: &Package) {
+    static SAID: Mutex<Vec<Package>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.contains(package) {
+        let Package { name, version, sha256, file_sha256 } = package;
+        say("debian", &format!("{name} {version}, SHA-256 {sha256}, of its file {file_sha256}"));
+        said.push(package.clone());
+    }
 }
 
 /// Returns what is known about the file at `place` if it is there and whole.

@@ -83,7 +83,7 @@ fn kernel(version: &str) -> Vec<u8> {
 
 /// `cargo xtask run --guest …` fails with one line that has `why` in it; a word that begins with `@`
 /// becomes the path of a file that holds `contents`.
-fn refused(words: &str, contents: &[u8], why: &str) -> Verdict {
+pub(crate) fn refused(words: &str, contents: &[u8], why: &str) -> Verdict {
     let scratch = Scratch::new().map_err(|failure| failure.to_string())?;
     let mut arguments = vec!["run".to_owned(), "--guest".to_owned()];
     for word in words.split(' ') {
@@ -106,7 +106,8 @@ fn refused(words: &str, contents: &[u8], why: &str) -> Verdict {
     Ok(())
 }
 
-fn written(scratch: &Scratch, name: &str, contents: &[u8]) -> Result<PathBuf, String> {
+/// Writes a file to be named to somebody.
+pub(crate) fn written(scratch: &Scratch, name: &str, contents: &[u8]) -> Result<PathBuf, String> {
     let path = scratch.path().join(name);
     fs::write(&path, contents).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(path)

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Kernels of other kinds, and of other people.
 
+/// Files that are none.
+mod bad;
+
+/// A kernel without a format.
+mod flat;
+
 use libtest_mimic::Trial;
 use xtask::debian_kernel::{self, Series};
 use xtask::guest::Guest;
 use xtask::initramfs;
-use xtask::machine::Exit;
+use xtask::machine::{Exit, Outcome, Scratch};
 use xtask::xen;
 
 use crate::account;
-use crate::stand::{Stand, Verdict, check, ended, said, scenario};
+use crate::bad_guest::written;
+use crate::stand::{Stand, Verdict, check, ended, relay_file, said, scenario};
 
 /// The scenarios of this theme.
 pub(crate) fn scenarios() -> Vec<Trial> {
@@ -22,18 +29,32 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         scenario(name, move || by_pvh(series))
     });
     let xen = scenario("kernels::xen_is_told_its_machine_by_multiboot", xen_by_multiboot);
-    multiboot.into_iter().chain(pvh).chain([xen]).collect()
+    let flat = scenario("kernels::a_flat_multiboot_guest_relays_each_device", by_flat_multiboot);
+    multiboot.into_iter().chain(pvh).chain([xen, flat]).chain(bad::scenarios()).collect()
 }
 
 /// Our own guest, which starts by either protocol, by the one that is not its first choice.
 fn by_multiboot(cpus: u32) -> Verdict {
-    Stand::new(cpus, "scenario=demo").paravisor_option("entry=multiboot").run(|outcome| {
-        said(outcome, "L1 | ", "start=multiboot")?;
-        let figures = account::exact(outcome)?;
-        let wanted = 20 + 3 + 8 * (20 + 20);
-        check!(figures.handled == wanted, "{} interrupts, not {wanted}", figures.handled);
-        Ok(())
-    })
+    let stand = Stand::new(cpus, "scenario=demo").paravisor_option("entry=multiboot");
+    stand.run(each_device_by_multiboot)
+}
+
+/// The same as a file that only its header tells about.
+fn by_flat_multiboot() -> Verdict {
+    let file = flat::flat(&relay_file()?).ok_or("the guest's file is not as it was")?;
+    let scratch = Scratch::new().map_err(|failure| failure.to_string())?;
+    let path = written(&scratch, "flat", &file)?;
+    let guest = Guest::file(&path, None).map_err(|failure| failure.to_string())?;
+    let stand = Stand::of_guest(2, guest, "scenario=demo cpus=2");
+    stand.paravisor_option("tell=shared_bit").run(each_device_by_multiboot)
+}
+
+fn each_device_by_multiboot(outcome: &Outcome) -> Verdict {
+    said(outcome, "L1 | ", "start=multiboot")?;
+    let figures = account::exact(outcome)?;
+    let wanted = 20 + 3 + 8 * (20 + 20);
+    check!(figures.handled == wanted, "{} interrupts, not {wanted}", figures.handled);
+    Ok(())
 }
 
 /// Linux once more, by another way in: not its 64-bit entry but the 32-bit one of PVH, from the ELF

@@ -3,6 +3,7 @@
 
 use core::fmt::Write;
 use core::time::Duration;
+use std::fs;
 use std::sync::OnceLock;
 
 use libtest_mimic::{Failed, Trial};
@@ -85,6 +86,12 @@ fn shared() -> Result<&'static Shared, String> {
         Some(why) => why.to_string(),
         None => "not run: the programs or QEMU are missing, as said above".to_owned(),
     })
+}
+
+/// The ELF file of our own guest.
+pub(crate) fn relay_file() -> Result<Vec<u8>, String> {
+    let path = &shared()?.builds.guest;
+    fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 impl Stand {

@@ -14,7 +14,10 @@
 
     .section .multiboot, "a"
     .balign 4
+relay_guest_multiboot:
     .long 0x1badb002, 3, -(0x1badb002 + 3)      /* modules on pages, memory information */
+    /* Of no meaning in an ELF file; bit 16 of the flags makes them valid for a flat one. */
+    .long relay_guest_multiboot, __load_start, __load_end, __bss_end, relay_guest_start
 
     .section .text.boot, "ax"
     .code32

@@ -49,7 +49,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
             refused(words, &kernel("6.1.0"), "--disk needs Linux 6.12 or newer")
         }),
         scenario("bad_guest::a_disk_that_is_missing_is_named", || {
-            refused("linux --disk /no/disk", b"", "cannot read /no/disk")
+            refused("linux --disk /no/disk", b"", "cannot open /no/disk")
         }),
         scenario("bad_guest::options_for_linux_are_for_linux", || {
             refused("relay --kernel @kernel", b"", "--kernel is of no use to this guest")
@@ -113,8 +113,8 @@ pub(crate) fn written(scratch: &Scratch, name: &str, contents: &[u8]) -> Result<
     Ok(path)
 }
 
-/// A guest whose files reach from 24 MiB to 24 MiB and 40 KiB.
-fn small_linux() -> Result<Guest, String> {
+/// A guest that cannot run and whose files reach from 24 MiB to 24 MiB and 40 KiB.
+pub(crate) fn small_linux() -> Result<Guest, String> {
     let scratch = Scratch::new().map_err(|failure| failure.to_string())?;
     let path = written(&scratch, "kernel", &kernel("6.1.0"))?;
     Guest::linux(&path, Some(vec![1; 0x2000])).map_err(|failure| failure.to_string())

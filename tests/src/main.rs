@@ -54,6 +54,9 @@ mod bad_start;
 /// Guests that cannot be run.
 mod bad_guest;
 
+/// What the host measures.
+mod measured;
+
 /// Other kernels.
 mod kernels;
 
@@ -93,6 +96,7 @@ fn scenarios() -> Vec<Trial> {
         hostile::scenarios(),
         bad_start::scenarios(),
         bad_guest::scenarios(),
+        measured::scenarios(),
         kernels::scenarios(),
         linux::scenarios(),
         nvme::scenarios(),

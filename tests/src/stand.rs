@@ -189,7 +189,12 @@ impl Stand {
         self.attempt(shared).map_err(|failure| failure.to_string())
     }
 
-    fn attempt(&self, Shared { builds, qemu }: &Shared) -> xtask::Result<Outcome> {
+    /// The image that it runs.
+    pub(crate) fn image(&self) -> Result<Image, String> {
+        self.assemble(&shared()?.builds).map_err(|failure| failure.to_string())
+    }
+
+    fn assemble(&self, builds: &Builds) -> xtask::Result<Image> {
         let guest = match &self.subject {
             Subject::Probe => None,
             Subject::Relay => Some(Guest::relay(builds)?),
@@ -200,6 +205,11 @@ impl Stand {
             Some(guest) => Image::assemble(builds, &self.paravisor, &guest, &self.guest)?,
         };
         (self.spoil)(&mut image.bytes);
+        Ok(image)
+    }
+
+    fn attempt(&self, Shared { builds, qemu }: &Shared) -> xtask::Result<Outcome> {
+        let image = self.assemble(builds)?;
         let Some(properties) = self.disk else { return self.machine.run(qemu, builds, &image) };
         let directory = Scratch::new()?;
         let disk = Disk::create(directory.path())?;

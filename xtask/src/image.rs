@@ -18,7 +18,7 @@ mod placement;
 use object::{Object, ObjectSegment, ObjectSymbol};
 use tdvf::{
     PAGE_SIZE, Section,
-    payload::{DIRECTORY, Directory, Extent, FLOOR, WINDOW},
+    payload::{self, DIRECTORY, Directory, Extent, FLOOR, WINDOW},
     write_metadata,
 };
 
@@ -99,6 +99,17 @@ impl Image {
             window(&read(&builds.probe)?).context(|| builds.probe.display().to_string())?;
         lay_out(&window, &[], None, None)
     }
+}
+
+/// Returns what an image's directory says of its guest; `None` if it has none that can be read.
+pub(crate) fn guest_of(image: &tdvf::Image<'_>) -> Option<payload::Guest> {
+    let holds = |section: &&Section| {
+        let end = section.memory_address().saturating_add(section.memory_size());
+        (section.memory_address()..end).contains(&DIRECTORY)
+    };
+    let section = image.sections().iter().find(holds)?;
+    let at = usize::try_from(DIRECTORY - section.memory_address()).ok()?;
+    Directory::decode(image.data(section).get(at..)?).ok()?.guest
 }
 
 impl core::fmt::Debug for Image {

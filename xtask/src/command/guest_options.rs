@@ -5,12 +5,14 @@ use core::{convert::Infallible, fmt, str::FromStr};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use tdvf::payload::GuestKind;
 
 use crate::{
     Failure, Result,
     builds::Builds,
     debian_kernel::{self, Series},
     guest::{Guest, read},
+    image::guest_of,
     initramfs,
 };
 
@@ -268,7 +270,18 @@ impl fmt::Display for Version {
 
 impl Prepared {
     /// For an image that is there already.
-    pub(super) fn given() -> Self {
+    pub(super) fn of_image(image: &tdvf::Image<'_>, disk: Disk) -> Self {
+        let mut prepared = Self::given();
+        prepared.devices = (disk != Disk::None).then_some(NVME);
+        if guest_of(image).is_some_and(|guest| guest.kind == GuestKind::Linux) {
+            (prepared.memory, prepared.timeout) = LINUX;
+            prepared.devices.get_or_insert_default();
+        }
+        prepared
+    }
+
+    /// For our own guest.
+    fn given() -> Self {
         let (memory, timeout) = SMALL;
         Self {
             guest: None,

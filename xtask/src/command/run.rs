@@ -6,37 +6,38 @@
 
 use core::time::Duration;
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
+/// The guest's disk.
+mod attached;
+
 /// What it came to.
 mod present;
 
-use self::present::{present, write_trace};
+use self::{
+    attached::Attached,
+    present::{present, write_trace},
+};
 use super::{
-    guest_options::{self, GuestOptions, Prepared},
+    guest_options::{GuestOptions, Prepared},
     image::Measurements,
 };
 use crate::{
     Failure, Result,
     builds::Builds,
     debugger,
-    disk::Disk,
     failure::Context,
     guest::read,
     image::{Image, RelayTable},
-    machine::{Clock, Console, Exit, Machine, Scratch},
+    machine::{Clock, Console, Machine},
     progress::say,
     qemu::Qemu,
 };
 
 /// The port that the debugger stub listens on unless another one is asked for.
 const GDB_PORT: &str = "1234";
-
-/// The disk that is made for the run.
-const TEST_DISK: &str = "test";
 
 /// Time enough for a person with a debugger.
 const NO_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -49,7 +50,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "PATH", conflicts_with = "GuestOptions")]
     image: Option<PathBuf>,
     /// An NVMe disk for the guest: an image, which the guest may change, or `test`
-    #[arg(long, value_name = "PATH|test", conflicts_with = "image")]
+    #[arg(long, value_name = "PATH|test")]
     disk: Option<PathBuf>,
     /// CPUs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
@@ -95,13 +96,7 @@ struct Subject {
     image: Vec<u8>,
     relay_table: Option<RelayTable>,
     machine: Machine,
-    disk: Option<TestDisk>,
-}
-
-/// A disk whose contents the guest checks, in a directory that is gone afterwards.
-struct TestDisk {
-    disk: Disk,
-    _directory: Scratch,
+    disk: Option<Attached>,
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
@@ -118,35 +113,27 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(path) = &options.trace {
         write_trace(path, &outcome)?;
     }
-    let ended_well = outcome.exit == Exit::SUCCESS;
-    let test = disk.as_ref().filter(|_| ended_well);
-    let disk = test.map_or(Ok(()), |test| test.disk.check(&outcome));
+    let disk = disk.as_ref().map_or(Ok(()), |disk| disk.check(&outcome));
     Ok(present(options, &outcome, disk))
 }
 
 fn subject(options: &Options) -> Result<Subject> {
+    let disk = options.disk.as_deref().map(Attached::new).transpose()?;
     match &options.image {
-        Some(path) => given(options, path),
-        None => built(options),
+        Some(path) => given(options, path, disk),
+        None => built(options, disk),
     }
 }
 
 /// Builds the image. What is wrong with the guest's files is found before anything is built.
-fn built(options: &Options) -> Result<Subject> {
-    let (wanted, disk) = options.disk()?;
-    let prepared = options.guest.prepare(wanted)?;
+fn built(options: &Options, disk: Option<Attached>) -> Result<Subject> {
+    let prepared = options.guest.prepare(Attached::kind(disk.as_ref()))?;
     let builds = Builds::make()?;
     let Prepared { guest_line, paravisor, .. } = &prepared;
     let words = format!("log={} {paravisor}", options.log);
     let Image { bytes, relay_table, least_memory } =
         Image::assemble(&builds, &words, &prepared.guest(&builds)?, guest_line)?;
-    let mut machine = machine(options, &prepared);
-    let test_disk = disk.as_ref().map(|disk| &disk.disk);
-    let given = options.disk.as_ref().filter(|_| test_disk.is_none());
-    let given = given.map(|path| Disk { path: path.clone(), sha256: String::new() });
-    for disk in test_disk.into_iter().chain(&given) {
-        machine.qemu_options.extend(disk.qemu_options(""));
-    }
+    let machine = machine(options, &prepared, disk.as_ref());
     let memory = machine.td_memory;
     if memory < least_memory {
         return Err(Failure::new(format!(
@@ -156,38 +143,20 @@ fn built(options: &Options) -> Result<Subject> {
     Ok(Subject { builds, image: bytes, relay_table, machine, disk })
 }
 
-fn given(options: &Options, path: &Path) -> Result<Subject> {
+fn given(options: &Options, path: &Path, disk: Option<Attached>) -> Result<Subject> {
     let image = read(path)?;
-    tdvf::parse(&image).context(|| path.display().to_string())?;
+    let parsed = tdvf::parse(&image).context(|| path.display().to_string())?;
+    let prepared = Prepared::of_image(&parsed, Attached::kind(disk.as_ref()));
     let builds = Builds::make()?;
     let relay_table = Measurements::relay_table_beside(path, &image);
     if relay_table.is_none() {
         say("image", "nothing beside it tells where its relay table is: no figures per vector");
     }
-    let machine = machine(options, &Prepared::given());
-    Ok(Subject { builds, image, relay_table, machine, disk: None })
+    let machine = machine(options, &prepared, disk.as_ref());
+    Ok(Subject { builds, image, relay_table, machine, disk })
 }
 
-impl Options {
-    /// The disk asked for, made if it is for a test.
-    fn disk(&self) -> Result<(guest_options::Disk, Option<TestDisk>)> {
-        match &self.disk {
-            None => Ok((guest_options::Disk::None, None)),
-            Some(path) if path.as_os_str() == TEST_DISK => {
-                let directory = Scratch::new()?;
-                let disk = Disk::create(directory.path())?;
-                Ok((guest_options::Disk::Test, Some(TestDisk { disk, _directory: directory })))
-            }
-            Some(path) => {
-                let file = fs::metadata(path);
-                file.context(|| format!("cannot read {}", path.display()))?;
-                Ok((guest_options::Disk::Any, None))
-            }
-        }
-    }
-}
-
-fn machine(options: &Options, prepared: &Prepared) -> Machine {
+fn machine(options: &Options, prepared: &Prepared, disk: Option<&Attached>) -> Machine {
     let seconds = options.timeout.unwrap_or(prepared.timeout);
     let (mut limit, mut qemu_options) = (Duration::from_secs(seconds), Vec::new());
     if options.gdb {
@@ -195,6 +164,7 @@ fn machine(options: &Options, prepared: &Prepared) -> Machine {
         qemu_options =
             ["-S".to_owned(), "-gdb".into(), format!("tcp::{}", options.gdb_port)].into();
     }
+    qemu_options.extend(disk.into_iter().flat_map(Attached::qemu_options));
     let counted = options.icount || options.trace.is_some();
     Machine {
         smp: options.smp,

@@ -6,7 +6,7 @@ use tdvf::{
     payload::{Directory, Extent, GuestKind},
 };
 
-use super::{DIRECTORY, FLOOR, Image, TOP, WINDOW, lay_out, offset, window};
+use super::{DIRECTORY, FLOOR, Image, TOP, WINDOW, guest_of, lay_out, offset, window};
 use crate::{
     Result,
     guest::{Guest, test_elf as elf},
@@ -88,6 +88,8 @@ fn linux_and_every_initrd_are_in_ram_behind_what_the_kernel_uses() {
     assert_eq!(at(&image, 0x120_2000, 4), [8, 8, 8, 0]);
     let sections = parse(&image.bytes).unwrap().sections();
     assert_eq!(sections.len(), 4);
+    let found = guest_of(&parse(&image.bytes).unwrap());
+    assert_eq!(found, Some(placed));
     assert_eq!(image.least_memory, 38, "0x120_3000, 18 MiB, and up to 2 MiB");
     let elf = guest(GuestKind::Elf, vec![7; 5000], Some(vec![8; 3]));
     let placed = directory(&image_of(Some(&elf)).unwrap()).guest.unwrap();

@@ -117,6 +117,15 @@ pub(crate) fn relayed_lately(line: &str) -> Option<u64> {
     Some(rows.map(|(_, row)| row.relayed_lately()).sum())
 }
 
+/// How many reserved vectors of the first `cpus` CPUs stand for an interrupt of a device now.
+pub(crate) fn mappings(cpus: usize) -> usize {
+    (0..cpus).map(mappings_of).sum()
+}
+
+fn mappings_of(cpu: usize) -> usize {
+    (0..LANES).filter(|lane| slot(cpu, *lane) != Slot::Unmapped).count()
+}
+
 fn is_of(source: u8, devfn: u8) -> bool {
     SOURCES.get(source).is_some_and(|source| source.devfn == devfn)
 }
@@ -254,8 +263,7 @@ pub(crate) fn print(sink: &mut dyn FnMut(fmt::Arguments<'_>), cpus: usize) {
             figures.lanes.reveal(lane, slot(cpu, lane), &figures.rows);
         }
         report::rows(sink, cpu, figures, &SOURCES);
-        let mapped = (0..LANES).filter(|lane| slot(cpu, *lane) != Slot::Unmapped);
-        report::cpu(sink, cpu, figures, mapped.count());
+        report::cpu(sink, cpu, figures, mappings_of(cpu));
     }
     report::dma_faults(sink, &DMA_FAULTS.lock());
     for (cpu, figures) in FIGURES.iter().enumerate().take(cpus) {

@@ -2,10 +2,10 @@
 //! What devices reach: the TD's shared memory and nothing else.
 
 use libtest_mimic::Trial;
-use xtask::machine::Outcome;
+use xtask::machine::{Exit, Outcome};
 
 use crate::account;
-use crate::stand::{Stand, Verdict, check, scenario};
+use crate::stand::{Stand, Verdict, check, ended, said, scenario};
 
 /// Why the hardware refuses a request for a page that is not mapped.
 const NOT_WRITABLE: u32 = 5;
@@ -20,6 +20,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         }));
     }
     trials.push(scenario("dma::a_guest_that_shares_nothing_is_not_read", not_shared));
+    trials.push(scenario("dma::a_machine_without_a_unit_is_told_of", no_unit));
     trials.push(scenario("dma::no_device_is_refused_what_it_may_have", || {
         let stand = Stand::new(1, "scenario=edu-dma count=3").paravisor_option("identity=hyperv");
         stand.run(|outcome| {
@@ -49,6 +50,17 @@ fn not_shared() -> Verdict {
         let faults = &outcome.report.dma_faults;
         check!(faults.len() == 1 && faults[0].count == 2, "refused: {faults:?}");
         Ok(())
+    })
+}
+
+/// A unit that cannot translate is as good as none, and the emulator says so. That it lets no device
+/// master the bus then is for its unit tests: a guest would wait for interrupts that nobody may send.
+fn no_unit() -> Verdict {
+    let words = ["-global", "intel-iommu.dma-translation=off"];
+    Stand::new(1, "scenario=none").qemu_options(&words).run(|outcome| {
+        ended(outcome, &Exit::FAILURE)?;
+        said(outcome, "L0 | warn", "devices must not master the bus")?;
+        said(outcome, "L2 | result", "no-such-scenario")
     })
 }
 

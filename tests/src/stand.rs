@@ -153,6 +153,12 @@ impl Stand {
         self
     }
 
+    /// Gives QEMU more words.
+    pub(crate) fn qemu_options(mut self, words: &[&str]) -> Self {
+        self.machine.qemu_options.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
     /// Gives the paravisor another word.
     pub(crate) fn paravisor_option(mut self, word: &str) -> Self {
         self.paravisor = format!("{} {word}", self.paravisor);

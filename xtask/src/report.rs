@@ -22,6 +22,8 @@ pub struct Report {
     pub guest_counts: Vec<GuestCount>,
     /// For each of them, the microseconds since the guest's first instruction.
     pub guest_times: Vec<u64>,
+    /// For each of them, the reserved vectors that stood for an interrupt of a device at that time.
+    pub guest_mappings: Vec<u64>,
     /// How it ended, unless the machine died first.
     pub end: Option<End>,
     /// What happened when, if that was asked for.
@@ -175,6 +177,8 @@ enum Record {
         line: String,
         #[serde(default)]
         microseconds: u64,
+        #[serde(default)]
+        mappings: u64,
         relayed: Option<u64>,
     },
     End(End),
@@ -196,10 +200,11 @@ impl Report {
                 Record::Row(row) => report.rows.push(row),
                 Record::Cpu(cpu) => report.cpus.push(cpu),
                 Record::DmaFault(fault) => report.dma_faults.push(fault),
-                Record::Guest { line, microseconds, relayed } => {
+                Record::Guest { line, microseconds, mappings, relayed } => {
                     report.guest_counts.extend(GuestCount::parse(&line, relayed));
                     report.guest.push(line);
                     report.guest_times.push(microseconds);
+                    report.guest_mappings.push(mappings);
                 }
                 Record::End(end) => report.end = Some(end),
                 Record::Trace(event) => report.trace.push(event),
@@ -216,6 +221,14 @@ impl Report {
     pub fn time_of(&self, prefix: &str) -> Option<Duration> {
         let index = self.guest.iter().position(|line| line.starts_with(prefix))?;
         self.guest_times.get(index).copied().map(Duration::from_micros)
+    }
+
+    /// Returns how many reserved vectors stood for an interrupt of a device when the guest said the
+    /// first line that begins with `prefix`.
+    #[must_use]
+    pub fn mappings_at(&self, prefix: &str) -> Option<u64> {
+        let index = self.guest.iter().position(|line| line.starts_with(prefix))?;
+        self.guest_mappings.get(index).copied()
     }
 
     /// Returns the sums of all rows.
@@ -238,7 +251,7 @@ mod tests {
 {"type":"row","device":"1234:11e8","bdf":"00:02.0","entry":0,"cpu":0,"reserved":64,"vector":81,"mode":"posted","messages":9,"relayed":7,"merged":2,"lost":0,"host_exits":0,"tdvmcalls":0}
 {"type":"row","device":"1af4:1110","bdf":"00:03.0","entry":3,"cpu":1,"reserved":65,"vector":82,"mode":"posted","messages":5,"relayed":5,"merged":1,"lost":-1,"host_exits":0,"tdvmcalls":0}
 {"type":"cpu","cpu":0,"spurious":1,"unmapped":0,"notifications":9,"l2_exits":40,"l2_exits_pending_interrupt":7,"vp_enter":41,"vp_enter_refused":1,"td_exits":30,"tdvmcalls":20}
-{"type":"guest","line":"result scenario=demo ok=1","microseconds":70}
+{"type":"guest","line":"result scenario=demo ok=1","microseconds":70,"mappings":5}
 {"type":"dma_fault","bdf":"00:02.0","address":4096,"reason":6,"write":false,"count":3}
 {"type":"trace","ts":5,"cpu":0,"event":"device","vector":64,"arg":32}
 {"type":"end","status":"success","message":"","instructions":123,"dma_faults":3}
@@ -253,6 +266,7 @@ mod tests {
         assert_eq!(report.guest, ["result scenario=demo ok=1"]);
         assert_eq!(report.time_of("result scenario="), Some(Duration::from_micros(70)));
         assert_eq!(report.time_of("result nvme"), None);
+        assert_eq!(report.mappings_at("result scenario="), Some(5));
         let fault = &report.dma_faults[0];
         assert_eq!((fault.address, fault.reason, fault.write, fault.count), (4096, 6, false, 3));
         let end = report.end.unwrap();

@@ -3,7 +3,7 @@
 
 use spin::Mutex;
 
-use super::uart::Uart;
+use super::{td::Td, uart::Uart};
 use crate::{
     machine::{
         clock,
@@ -61,7 +61,9 @@ impl Console {
         if self.who == Who::L2 && text.starts_with("result ") {
             let ticks = observe::ticks_since_first_entry().unwrap_or(0);
             let relayed = observe::relayed_lately(text);
-            report::guest(&mut console::report, text, ticks / clock::mhz(), relayed);
+            let mappings = Td::get().map_or(0, |td| observe::mappings(td.vcpus.len()));
+            let now = report::Moment { microseconds: ticks / clock::mhz(), mappings };
+            report::guest(&mut console::report, text, now, relayed);
         }
     }
 }

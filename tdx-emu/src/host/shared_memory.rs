@@ -12,27 +12,48 @@ use super::{
 use crate::{iommu::dma, machine::memory};
 
 /// Makes a range of pages shared, zeroed where they were not. The private pages at these addresses,
-/// if there are any, are lost.
+/// if there are any, are lost. Where the machine's memory ends, the pages before stay shared.
 pub(crate) fn share(td: &Td, range: &Range<u64>) -> Result<(), Failure> {
     let mut pages = td.private.withdraw(td, range)?;
     let mut shared = td.shared.lock();
-    let missing = pages.iter_mut().zip(range.clone().step_by(4096)).filter(|(page, _)| **page == 0);
-    for (page, gpa) in missing {
-        *page = shared.translate(gpa).or_else(memory::alloc_page).ok_or(Failure::NoMemory)?;
-    }
-    shared.map(range.start, &pages).ok_or(Failure::NoMemory)?;
-    dma::map(range.start, &pages).map_err(Failure::Iommu)
+    let missing = pages
+        .iter_mut()
+        .zip(range.clone().step_by(4096))
+        .position(|(page, gpa)| !has_page(page, shared.translate(gpa)));
+    let (good, rest) = pages.split_at(missing.unwrap_or(pages.len()));
+    rest.iter().filter(|page| **page != 0).for_each(|page| memory::free_page(*page));
+    shared.map(range.start, good).ok_or(Failure::NoMemory)?;
+    dma::map(range.start, good).map_err(Failure::Iommu)?;
+    missing.map_or(Ok(()), |_| Err(Failure::NoMemory))
+}
+
+/// Settles which page it is to be, if there is one: one that is shared already stays.
+fn has_page(withdrawn: &mut u64, known: Option<u64>) -> bool {
+    let page = match known {
+        Some(known) => {
+            // Another CPU was faster, and this page has no use any more.
+            Some(*withdrawn).filter(|page| *page != 0).into_iter().for_each(memory::free_page);
+            Some(known)
+        }
+        None if *withdrawn == 0 => memory::alloc_page(),
+        None => Some(*withdrawn),
+    };
+    *withdrawn = page.unwrap_or(0);
+    page.is_some()
 }
 
 /// Takes a range of shared pages away: from devices, from the TD, and only then for good.
 pub(crate) fn unshare(td: &Td, range: &Range<u64>) -> Result<(), Failure> {
     let count = memory::size((range.end - range.start) / PAGE);
     let mut taken = Vec::new();
-    td.shared.lock().unmap(range.start, count, |page| taken.push(page));
+    // Held until devices are done, so that another CPU's sharing is not undone here.
+    let mut shared = td.shared.lock();
+    shared.unmap(range.start, count, |page| taken.push(page));
     if taken.is_empty() {
         return Ok(());
     }
     dma::unmap(range.start, count).map_err(Failure::Iommu)?;
+    drop(shared);
     td.flush_translations();
     taken.into_iter().for_each(memory::free_page);
     Ok(())
@@ -41,8 +62,9 @@ pub(crate) fn unshare(td: &Td, range: &Range<u64>) -> Result<(), Failure> {
 /// Copies from shared memory; `None` if a page of it is not shared.
 pub(crate) fn read(td: &Td, gpa: u64, bytes: &mut [u8]) -> Option<()> {
     for (gpa, piece) in in_pages(gpa, bytes.len()) {
-        let hpa = td.shared.lock().translate(gpa)?;
-        for (hpa, byte) in (hpa..).zip(&mut bytes[piece]) {
+        // Held over the access, so that the page is not used for something else meanwhile.
+        let shared = td.shared.lock();
+        for (hpa, byte) in (shared.translate(gpa)?..).zip(&mut bytes[piece]) {
             // SAFETY: the shared EPT maps memory of this machine that lies in the identity map. The
             // TD may write it meanwhile: each byte is read once and any value is good.
             *byte = unsafe { memory::at::<u8>(hpa).read_volatile() };
@@ -54,8 +76,8 @@ pub(crate) fn read(td: &Td, gpa: u64, bytes: &mut [u8]) -> Option<()> {
 /// Copies to shared memory; `None` if a page of it is not shared.
 pub(crate) fn write(td: &Td, gpa: u64, bytes: &[u8]) -> Option<()> {
     for (gpa, piece) in in_pages(gpa, bytes.len()) {
-        let hpa = td.shared.lock().translate(gpa)?;
-        for (hpa, byte) in (hpa..).zip(&bytes[piece]) {
+        let shared = td.shared.lock();
+        for (hpa, byte) in (shared.translate(gpa)?..).zip(&bytes[piece]) {
             // SAFETY: as for `read`.
             unsafe { memory::at::<u8>(hpa).write_volatile(*byte) };
         }

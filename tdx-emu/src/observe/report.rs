@@ -40,11 +40,21 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// A line that the guest gave as a result, so many microseconds after its first instruction; and if
-/// it is about interrupts, how many of those it took.
-pub(crate) fn guest(sink: Sink<'_>, line: &str, microseconds: u64, relayed: Option<u64>) {
+/// When the guest said something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// So long after its first instruction.
+    pub(crate) microseconds: u64,
+    /// With so many reserved vectors that stand for an interrupt of a device.
+    pub(crate) mappings: usize,
+}
+
+/// A line that the guest gave as a result; and if it is about interrupts, how many of those it took.
+pub(crate) fn guest(sink: Sink<'_>, line: &str, now: Moment, relayed: Option<u64>) {
     let line = Escaped(line);
-    let end = format_args!(r#""line":"{line}","microseconds":{microseconds}}}"#);
+    let Moment { microseconds, mappings } = now;
+    let end =
+        format_args!(r#""line":"{line}","microseconds":{microseconds},"mappings":{mappings}}}"#);
     match relayed {
         Some(relayed) => sink(format_args!(r#"{{"type":"guest","relayed":{relayed},{end}"#)),
         None => sink(format_args!(r#"{{"type":"guest",{end}"#)),

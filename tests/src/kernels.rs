@@ -66,7 +66,7 @@ fn by_pvh(series: Series) -> Verdict {
         Guest::linux_by_pvh(&kernel.path, Some(initramfs::build(None)?))
     };
     let guest = guest().map_err(|failure| failure.to_string())?;
-    Stand::of_guest(CPUS, guest, initramfs::COMMAND_LINE).memory(512).run(|outcome| {
+    Stand::of_guest(CPUS, guest, initramfs::COMMAND_LINE).memory(256).run(|outcome| {
         ended(outcome, &Exit::SUCCESS)?;
         said(outcome, "L1 | ", "start=pvh")?;
         said(outcome, "L2 | result boot=ok", &format!("kernel={series}."))?;

@@ -72,6 +72,7 @@ impl GuestMemory for GuestRam {
 }
 
 /// Copies bytes. Assembly, because L2's RAM begins at address 0, where Rust has no objects.
+/// Eight at a time, because TCG moves one element of a string at a time, and kernels are large.
 ///
 /// # Safety
 ///
@@ -80,10 +81,13 @@ unsafe fn copy(from: u64, to: usize, length: usize) {
     // SAFETY: The caller owns what is written.
     unsafe {
         asm!(
+            "rep movsq",
+            "mov rcx, {rest}",
             "rep movsb",
+            rest = in(reg) length % 8,
             inout("rsi") from => _,
             inout("rdi") to => _,
-            inout("rcx") length => _,
+            inout("rcx") length / 8 => _,
             options(nostack, preserves_flags),
         );
     }

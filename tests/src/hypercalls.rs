@@ -1,16 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A guest of Hyper-V: memory shared with the host and taken back, and nonsense refused.
+//! A guest of Hyper-V: memory shared with the host and taken back, and nonsense refused; with hosts that
+//! do not convert memory as they should.
 
 use libtest_mimic::Trial;
+use xtask::machine::{Exit, Outcome};
 
 use crate::account;
-use crate::stand::{Stand, Verdict, check, said, scenario};
+use crate::stand::{Stand, Verdict, check, ended, said, scenario};
 
 /// The scenarios of this theme.
 pub(crate) fn scenarios() -> Vec<Trial> {
     vec![
         scenario("hypercalls::memory_is_shared_and_taken_back_with_smp_1", || shared(1)),
         scenario("hypercalls::memory_is_shared_and_taken_back_in_a_race_with_smp_2", || shared(2)),
+        scenario("hypercalls::a_host_that_converts_in_parts_is_asked_again", || {
+            stand(2).emulator_option("conversion=parts").run(all_converted)
+        }),
+        scenario("hypercalls::a_host_that_makes_no_progress_is_given_up", || {
+            refused("stuck", "the host makes no progress at 0x8000")
+        }),
+        scenario("hypercalls::a_host_that_leads_elsewhere_is_not_followed", || {
+            refused("astray", "asks to go on at 0x")
+        }),
+        scenario("hypercalls::a_host_that_refuses_is_told_of", || {
+            refused("refusal", "the host answered INVALID_OPERAND at 0x8000")
+        }),
+        scenario("hypercalls::a_host_that_lies_gets_nothing_and_ends_nothing", lie),
         scenario("hypercalls::a_guest_of_kvm_has_none", || {
             Stand::new(1, "scenario=hypercalls")
                 .run(|outcome| said(outcome, "L2 | ", "reason=hypercall what=\"the name\""))
@@ -18,15 +33,41 @@ pub(crate) fn scenarios() -> Vec<Trial> {
     ]
 }
 
-/// The guest checks what it reads; that the paravisor met no host that refuses is for its own figures.
+/// A machine whose guest goes through all hypercalls.
+fn stand(cpus: u32) -> Stand {
+    let guest = format!("scenario=hypercalls cpus={cpus}");
+    Stand::new(cpus, &guest).paravisor_option("identity=hyperv")
+}
+
 fn shared(cpus: u32) -> Verdict {
-    let stand = Stand::new(cpus, &format!("scenario=hypercalls cpus={cpus}"));
-    stand.paravisor_option("identity=hyperv").run(|outcome| {
-        let figures = account::exact(outcome)?;
-        check!(figures.handled == 10, "{} handled", figures.handled);
-        said(outcome, "L2 | ", "result hypercalls refused=60")?;
-        let refused = outcome.console.iter().any(|line| line.contains("host_refusals"));
-        check!(!refused, "the host refused a conversion");
-        Ok(())
+    stand(cpus).run(all_converted)
+}
+
+/// The guest checks what it reads; that the paravisor met no host that refuses is for its own figures.
+fn all_converted(outcome: &Outcome) -> Verdict {
+    let figures = account::exact(outcome)?;
+    check!(figures.handled == 10, "{} handled", figures.handled);
+    said(outcome, "L2 | ", "result hypercalls refused=60")?;
+    let refused = outcome.console.iter().any(|line| line.contains("host_refusals"));
+    check!(!refused, "the host refused a conversion");
+    Ok(())
+}
+
+/// The guest hears that its first page was not shared, and lives to tell; L1 says why.
+fn refused(conversion: &str, why: &str) -> Verdict {
+    let option = format!("conversion={conversion}");
+    stand(1).emulator_option(&option).run(|outcome| {
+        ended(outcome, &Exit::FAILURE)?;
+        said(outcome, "L1 | warn ", why)?;
+        said(outcome, "L2 | ", "ok=0 handled=0 reason=hypercall what=\"sharing\"")
+    })
+}
+
+/// The guest finds that what it wrote to the shared page is not there: its private memory was never
+/// the host's.
+fn lie() -> Verdict {
+    stand(1).emulator_option("conversion=lie").run(|outcome| {
+        ended(outcome, &Exit::FAILURE)?;
+        said(outcome, "L2 | ", "what=\"shared pages keep what is written\"")
     })
 }

@@ -12,6 +12,7 @@
 //! | `relay_stride` | bytes between its blocks                          | `0`                   |
 //! | `devices`      | PCI ids given to the TD                           | `1234:11e8,1af4:1110` |
 //! | `unasked`      | `vector:count`: posted to the first CPU as it halts | none                |
+//! | `conversion`   | of memory: `honest`, `parts`, `stuck`, `astray`, `refusal`, `lie` | `honest` |
 
 use core::fmt;
 
@@ -36,6 +37,24 @@ pub(crate) struct Unasked {
     pub(crate) count: u64,
 }
 
+/// How the host converts memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Conversion {
+    /// As it is asked to.
+    #[default]
+    Honest,
+    /// Three pages a call, then it asks to be called again.
+    Parts,
+    /// Not at all: it asks to be called again, for ever.
+    Stuck,
+    /// Not at all: it asks to go on with memory that is not meant.
+    Astray,
+    /// Not at all: it refuses.
+    Refusal,
+    /// Not at all, and says that it did.
+    Lie,
+}
+
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommandLine {
@@ -53,6 +72,8 @@ pub(crate) struct CommandLine {
     pub(crate) relay_stride: u64,
     /// Interrupts that nobody asks for.
     pub(crate) unasked: Option<Unasked>,
+    /// How memory is converted.
+    pub(crate) conversion: Conversion,
     devices: [Option<PciId>; DEVICES],
 }
 
@@ -69,6 +90,7 @@ impl Default for CommandLine {
             relay_table: None,
             relay_stride: 0,
             unasked: None,
+            conversion: Conversion::Honest,
             devices,
         }
     }
@@ -142,6 +164,9 @@ impl CommandLine {
             }
             "devices" => self.devices = devices(value).ok_or(bad("up to 8 vendor:device"))?,
             "unasked" => self.unasked = Some(unasked(value).ok_or(bad("vector:count"))?),
+            "conversion" => {
+                self.conversion = conversion(value).ok_or(bad("a manner of conversion"))?;
+            }
             _ => return Err(Error::UnknownKey(key)),
         }
         Ok(())
@@ -173,6 +198,18 @@ fn unasked(value: &str) -> Option<Unasked> {
     Some(Unasked { vector, count: number(count)? })
 }
 
+fn conversion(value: &str) -> Option<Conversion> {
+    Some(match value {
+        "honest" => Conversion::Honest,
+        "parts" => Conversion::Parts,
+        "stuck" => Conversion::Stuck,
+        "astray" => Conversion::Astray,
+        "refusal" => Conversion::Refusal,
+        "lie" => Conversion::Lie,
+        _ => return None,
+    })
+}
+
 fn devices(value: &str) -> Option<[Option<PciId>; DEVICES]> {
     let mut devices = [None; DEVICES];
     for (index, id) in value.split(',').filter(|id| !id.is_empty()).enumerate() {
@@ -185,7 +222,7 @@ fn devices(value: &str) -> Option<[Option<PciId>; DEVICES]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CommandLine, Error, PciId, Unasked};
+    use super::{CommandLine, Conversion, Error, PciId, Unasked};
 
     #[test]
     fn nothing_said_gives_the_defaults() {
@@ -197,11 +234,12 @@ mod tests {
     #[test]
     fn every_key_is_understood() {
         let text = "host=kvm vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
-                    relay_stride=768 devices=8086:100e unasked=0x5f:10";
+                    relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts";
         let parsed = CommandLine::parse(text).unwrap();
         assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
         assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
         assert_eq!(parsed.unasked, Some(Unasked { vector: 95, count: 10 }));
+        assert_eq!(parsed.conversion, Conversion::Parts);
         assert_eq!(parsed.log, log::LevelFilter::Debug);
         assert!(parsed.devices().eq([PciId { vendor: 0x8086, device: 0x100e }]));
     }
@@ -223,6 +261,7 @@ mod tests {
             "devices=1",
             "host=xen",
             "unasked=8:1",
+            "conversion=maybe",
         ] {
             let error = CommandLine::parse(text).unwrap_err();
             assert!(matches!(error, Error::BadValue { .. }), "{text}");

@@ -6,7 +6,34 @@
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{command_line::Unasked, vcpu::Vcpu};
+use tdcall::tdvmcall::VmcallStatus;
+
+use super::{
+    command_line::{Conversion, Unasked},
+    td::{PAGE, SHARED_BIT},
+    vcpu::Vcpu,
+};
+
+impl Conversion {
+    /// How many of `size` bytes it converts in a call.
+    pub(crate) fn part(self, size: u64) -> u64 {
+        match self {
+            Self::Honest => size,
+            Self::Parts => size.min(3 * PAGE),
+            Self::Stuck | Self::Astray | Self::Refusal | Self::Lie => 0,
+        }
+    }
+
+    /// What it says of the rest, which begins at `gpa`: R10 and R11.
+    pub(crate) fn of_the_rest(self, gpa: u64) -> (VmcallStatus, u64) {
+        match self {
+            Self::Honest | Self::Lie => (VmcallStatus::SUCCESS, 0),
+            Self::Parts | Self::Stuck => (VmcallStatus::RETRY, gpa),
+            Self::Astray => (VmcallStatus::RETRY, (gpa ^ SHARED_BIT) + PAGE),
+            Self::Refusal => (VmcallStatus::INVALID_OPERAND, gpa),
+        }
+    }
+}
 
 /// Interrupts that no device asked for.
 #[derive(Debug)]

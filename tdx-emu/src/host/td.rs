@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use spin::{Mutex, Once};
 
 use super::{
+    command_line::Conversion,
     console::Console,
     hostile::UnaskedInterrupts,
     pci::{Pci, physical::Machine},
@@ -46,6 +47,8 @@ pub(crate) struct Td {
     pub(crate) quoting: Quoting,
     /// Interrupts that it did not ask for.
     pub(crate) unasked: UnaskedInterrupts,
+    /// How it has memory converted.
+    pub(crate) conversion: Conversion,
 }
 
 static TD: Once<Td> = Once::new();

@@ -28,18 +28,27 @@ pub(super) fn answer(td: &Td, registers: &mut Registers) -> VmcallStatus {
         return VmcallStatus::ALIGN_ERROR;
     }
     let first = start & !SHARED_BIT;
+    let part = td.conversion.part(size);
     let pages = first..first + size;
     if !td.private.contains(first) || !td.private.contains(pages.end - 1) {
         registers.r11 = start;
         return VmcallStatus::INVALID_OPERAND;
     }
-    let mapped = if start & SHARED_BIT != 0 {
+    let pages = first..first + part;
+    let mapped = if part == 0 {
+        Ok(())
+    } else if start & SHARED_BIT != 0 {
         shared_memory::share(td, &pages)
     } else {
         shared_memory::unshare(td, &pages)
     };
     match mapped {
-        Ok(()) => VmcallStatus::SUCCESS,
+        Ok(()) if part == size => VmcallStatus::SUCCESS,
+        Ok(()) => {
+            let (status, answer) = td.conversion.of_the_rest(start + part);
+            registers.r11 = answer;
+            status
+        }
         // A device that still reaches the page would break the promise made to the TD.
         Err(Failure::Iommu(failure)) => {
             end::run(Verdict::Bug, format_args!("gpa={start:#x} size={size:#x}: {failure}"))

@@ -19,11 +19,21 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         nonsense("misuse::nonsense_in_the_msix_table_hurts_nobody", 2, "msix"),
         nonsense("misuse::nonsense_in_the_io_apic_hurts_nobody", 1, "io-apic"),
         nonsense("misuse::nonsense_in_the_interrupt_command_hurts_nobody", 2, "command"),
+        scenario("misuse::non_maskable_interrupts_wait_for_one_another", nmi_window),
+        nonsense("misuse::nonsense_in_hypercalls_hurts_nobody", 1, "hypercall"),
         nonsense("misuse::nonsense_in_the_timer_hurts_nobody", 1, "timer"),
         nonsense("misuse::nonsense_in_the_mailbox_hurts_nobody", 2, "mailbox"),
         nonsense("misuse::nonsense_where_nothing_is_hurts_nobody", 1, "places"),
-        scenario("misuse::every_instruction_completes_or_faults_on_1_cpu", || instructions(1)),
-        scenario("misuse::every_instruction_completes_or_faults_on_2_cpus", || instructions(2)),
+        scenario("misuse::every_instruction_completes_or_faults_on_1_cpu", || {
+            instructions(&Stand::new(1, "scenario=instructions"))
+        }),
+        scenario("misuse::every_instruction_completes_or_faults_on_2_cpus", || {
+            instructions(&Stand::new(2, "scenario=instructions"))
+        }),
+        scenario("misuse::every_instruction_completes_or_faults_under_hyper_v", || {
+            let stand = Stand::new(1, "scenario=instructions");
+            instructions(&stand.paravisor_option("identity=hyperv"))
+        }),
         scenario("misuse::odd_accesses_to_devices_complete_or_fault", odd_memory),
         scenario("misuse::an_unknown_scenario_is_the_guests_failure", || {
             fails("scenario=nonsense", "no-such-scenario")
@@ -49,12 +59,24 @@ fn fatal(name: &str, cpus: u32, way: &'static str, why: &'static str) -> Trial {
     })
 }
 
+/// One NMI at a time: those that come while one is handled wait, as one, for a window.
+fn nmi_window() -> Verdict {
+    Stand::new(2, "scenario=nonsense:command").run(|outcome| {
+        account::exact(outcome)?;
+        let taken = figures::all(&outcome.report, "taken");
+        check!(taken.iter().all(|count| (1..=200).contains(count)), "{taken:?} taken");
+        said(outcome, "L1 | ", "exits: reason=NMI_WINDOW count=")
+    })
+}
+
 /// Nonsense for a part of what L1 emulates: the guest's devices work afterwards, L1 has nothing to
 /// complain of but in few words, and every mapping that is left belongs to a source that is in use.
 fn nonsense(name: &str, cpus: u32, part: &'static str) -> Trial {
     const MOST_WARNINGS: usize = 200;
     scenario(name, move || {
-        Stand::new(cpus, &format!("scenario=nonsense:{part}")).run(|outcome| {
+        let stand = Stand::new(cpus, &format!("scenario=nonsense:{part}"));
+        let identity = if part == "hypercall" { "identity=hyperv" } else { "identity=kvm" };
+        stand.paravisor_option(identity).run(|outcome| {
             let figures = account::exact(outcome)?;
             said(outcome, "L2 | ", &format!("result nonsense={part}"))?;
             let lines = |begin: &'static str, part: &'static str| {
@@ -111,10 +133,10 @@ const CAUSED: [&str; 26] = [
 
 /// Each instruction that can exit completes or raises what its row allows; the guest's interrupts work
 /// afterwards, and the log stays short.
-fn instructions(cpus: u32) -> Verdict {
+fn instructions(stand: &Stand) -> Verdict {
     const LEAST: u64 = 20_000;
     const MOST_LINES: usize = 96;
-    Stand::new(cpus, "scenario=instructions").run(|outcome| {
+    stand.run(|outcome| {
         let figures = account::exact(outcome)?;
         check!(figures.handled == 10, "{} handled", figures.handled);
         check!(figures::all(&outcome.report, "mismatches") == [0], "mismatches");

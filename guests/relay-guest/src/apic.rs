@@ -14,7 +14,8 @@ const EXTENDED: u64 = 1 << 10;
 /// Software enable bit of SVR.
 const SOFTWARE_ENABLED: u64 = 1 << 8;
 
-/// ICR: INIT and start-up, both with level "assert".
+/// ICR: NMI, INIT and start-up, both with level "assert".
+const NMI: u64 = 0x4400;
 const INIT: u64 = 0x4500;
 const STARTUP: u64 = 0x4600;
 
@@ -33,6 +34,11 @@ pub(crate) fn enable(spurious_vector: u8) {
 /// Ends the interrupt in service.
 pub(crate) fn end_of_interrupt() {
     write(Register::EOI.msr(), 0);
+}
+
+/// Sends an NMI to the CPU with APIC id `id`.
+pub(crate) fn non_maskable(id: u8) {
+    write(Register::ICR.msr(), u64::from(id) << 32 | NMI);
 }
 
 /// Makes the CPU with APIC id `id` wait for a start.

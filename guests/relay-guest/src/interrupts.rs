@@ -2,6 +2,8 @@
 //! What happens on an interrupt or exception: count it, acknowledge its device, go on.
 #![expect(unsafe_code, reason = "loading the interrupt table")]
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use cpu::interrupt::{Frame, Table};
 use spin::Once;
 
@@ -12,6 +14,12 @@ cpu::interrupt_stubs!(stubs => interrupted);
 
 /// The one table of all CPUs.
 static TABLE: Once<Table> = Once::new();
+
+/// How many NMIs are still to be answered with another one to the same CPU, which has to wait.
+pub(crate) static ECHOES: AtomicU32 = AtomicU32::new(0);
+
+/// What the handler of an NMI does.
+const NMI_WORK: u32 = 20_000;
 
 /// First vector that is not an exception.
 const FIRST_INTERRUPT: u64 = 32;
@@ -33,6 +41,15 @@ extern "C" fn interrupted(frame: &mut Frame) {
         exception(frame)
     }
     handled::count(vector, cpus::current());
+    if vector == vectors::NMI {
+        // Long enough for the next one to come meanwhile.
+        (0..NMI_WORK).for_each(|_| core::hint::spin_loop());
+        let left = ECHOES.load(Ordering::Relaxed);
+        if left > 0 {
+            ECHOES.store(left - 1, Ordering::Relaxed);
+            apic::non_maskable(cpus::current());
+        }
+    }
     if matches!(vector, vectors::SPURIOUS | vectors::NMI) {
         return;
     }

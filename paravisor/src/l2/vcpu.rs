@@ -40,6 +40,8 @@ pub(super) struct Vcpu {
     pub(super) levels: Levels,
     /// An event that waits for the entry fields.
     pub(super) event: Option<Event>,
+    /// An NMI waits until L2 can take it.
+    pub(super) nmi_waits: bool,
     /// What the next entry has to forget.
     pub(super) invalidation: Invalidation,
     /// Slots that took interrupts while they mapped to nothing.
@@ -78,6 +80,7 @@ impl Vcpu {
             apic: LocalApic::new(id, vm().timer_ratio),
             levels: Levels::default(),
             event: None,
+            nmi_waits: false,
             invalidation: Invalidation::NONE,
             spurious: 0,
             spurious_told: 0,
@@ -106,7 +109,7 @@ impl Vcpu {
         self.state().rvi = 0;
         let id = u32::try_from(self.index).unwrap_or(u32::MAX);
         self.apic = LocalApic::new(id, vm().timer_ratio);
-        super::exit::nmi::forget()?;
+        super::exit::nmi::forget(self)?;
         self.arm_timer()
     }
 

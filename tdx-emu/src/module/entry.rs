@@ -32,6 +32,8 @@ pub(crate) enum Entry {
     Run,
     /// An interrupt-window exit is due at once.
     InterruptWindow,
+    /// An NMI-window exit is due at once.
+    NmiWindow,
 }
 
 const UD_INTERCEPT: u32 = 1 << 6;
@@ -127,10 +129,20 @@ fn load_event(vcpu: &mut Vcpu) -> Entry {
     }
     let window_exiting = current != 0 && vmcs.primary & primary::INTERRUPT_WINDOW != 0;
     let injecting = vmcs.entry_interruption.valid();
+    let nmi_window = current != 0 && vmcs.primary & primary::NMI_WINDOW != 0;
+    if nmi_window && !injecting && !vmcs.blocks_nmi() {
+        return Entry::NmiWindow;
+    }
+    if nmi_window {
+        vmcs.look_again_soon();
+    }
     if injecting {
         inject_queued(vmcs);
     } else if window_exiting && vmcb.interruptible() {
         return Entry::InterruptWindow;
+    }
+    if vmcs.nmi.in_handler() {
+        vmcb.set_intercept_misc1(vmcb.intercept_misc1() | misc1::IRET);
     }
     let due = vm
         .apic
@@ -181,6 +193,9 @@ fn inject_queued(vmcs: &mut Vmcs) {
         }
         kind => kind,
     };
+    if event.kind() == InterruptionType::NMI {
+        vmcs.nmi.begin();
+    }
     if event.kind().is_software() {
         vmcb.set_rip(vmcb.rip().wrapping_add(u64::from(vmcs.entry_length)));
     }

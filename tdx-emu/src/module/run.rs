@@ -23,6 +23,7 @@ use super::{
 use crate::{
     machine::interrupt,
     svm::{
+        decode,
         exit::{self, Exit, VmxExit},
         vmrun,
     },
@@ -45,14 +46,27 @@ fn step(vcpu: &mut Vcpu) -> Result<(), TdExit> {
         l2_exit::to_l1(vcpu, Status::SUCCESS, 0);
         return Ok(());
     }
-    if entry::prepare(vcpu) == Entry::InterruptWindow {
-        interrupt_window(vcpu);
-        return Ok(());
+    match entry::prepare(vcpu) {
+        Entry::Run => {}
+        Entry::InterruptWindow => {
+            interrupt_window(vcpu);
+            return Ok(());
+        }
+        Entry::NmiWindow => {
+            nmi_window(vcpu);
+            return Ok(());
+        }
     }
     let vmcb = vcpu.vmcb();
     vmrun::run(vmcb, &mut vcpu.gprs);
     let (event, error_code) = exit::idt_vectoring(vmcb);
-    let decoded = exit::decode(vmcb, &vcpu.gprs);
+    let mut decoded = exit::decode(vmcb, &vcpu.gprs);
+    if let Exit::Vmx(exit) = &mut decoded
+        && event.valid()
+        && event.kind().is_software()
+    {
+        exit.length = decode::instruction(vmcb).map_or(0, |instruction| instruction.len() as u64);
+    }
     let vmcs = &mut vcpu.vm_mut().vmcs;
     vmcs.keep_shadow();
     vmcs.idt_vectoring = event;
@@ -78,6 +92,12 @@ fn dispatch(vcpu: &mut Vcpu, decoded: Exit) -> Result<(), TdExit> {
             interrupt_window(vcpu);
             Ok(())
         }
+        Exit::NmiHandlerEnds => {
+            let vmcs = &mut vcpu.vm_mut().vmcs;
+            vmcs.nmi.end(vmcs.vmcb.rip());
+            reinject_l2(vcpu);
+            Ok(())
+        }
         Exit::Undefined => {
             undefined(vcpu);
             Ok(())
@@ -89,6 +109,10 @@ fn dispatch(vcpu: &mut Vcpu, decoded: Exit) -> Result<(), TdExit> {
         Exit::StoreMachineStatus(store, length) => {
             control_registers::store_machine_status(vcpu, store, length);
             reinject_l2(vcpu);
+            Ok(())
+        }
+        Exit::Vmx(exit) if nmi_window_was_open(vcpu, exit) => {
+            nmi_window(vcpu);
             Ok(())
         }
         Exit::Vmx(exit) => {
@@ -158,6 +182,23 @@ fn interrupt_window(vcpu: &mut Vcpu) {
             VmxExit { reason: ExitReason::INTERRUPT_WINDOW, ..VmxExit::default() };
         l2_exit::to_l1(vcpu, Status::SUCCESS, 0);
     }
+}
+
+/// The guest can take an NMI, and L1 asked to know.
+fn nmi_window(vcpu: &mut Vcpu) {
+    vcpu.vm_mut().vmcs.exit = VmxExit { reason: ExitReason::NMI_WINDOW, ..VmxExit::default() };
+    l2_exit::to_l1(vcpu, Status::SUCCESS, 0);
+}
+
+/// Whether an NMI window that nothing told of had opened before the instruction that `exit` is about: then
+/// the window is the exit, and the instruction has not been executed.
+fn nmi_window_was_open(vcpu: &Vcpu, exit: VmxExit) -> bool {
+    let vmcs = &vcpu.vm().vmcs;
+    vcpu.current != 0
+        && vmcs.primary & super::vmcs::primary::NMI_WINDOW != 0
+        && !vmcs.blocks_nmi()
+        && !vmcs.idt_vectoring.valid()
+        && exit.reason != ExitReason::TRIPLE_FAULT
 }
 
 /// The guest's own #UD.

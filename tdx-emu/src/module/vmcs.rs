@@ -12,11 +12,14 @@ use alloc::collections::BTreeMap;
 
 use tdcall::{interruption_info::InterruptionInfo, md::l2_vmcs::Field};
 
-use crate::svm::{
-    exit::VmxExit,
-    permission_maps::MsrPermissionMap,
-    virtual_apic::InterruptStatus,
-    vmcb::{Segment, Vmcb, efer},
+use crate::{
+    machine::{clock, deadlines},
+    svm::{
+        exit::VmxExit,
+        permission_maps::MsrPermissionMap,
+        virtual_apic::InterruptStatus,
+        vmcb::{Segment, Vmcb, efer},
+    },
 };
 
 /// A VMCS.
@@ -66,10 +69,40 @@ pub(crate) struct Vmcs {
     pub(crate) idt_vectoring: InterruptionInfo,
     /// Its error code.
     pub(crate) idt_vectoring_error: u32,
+    /// Whether an NMI is being handled.
+    pub(crate) nmi: NmiState,
     /// RIP of the instruction that stands in the shadow of STI.
     shadowed: Option<u64>,
     /// Fields that are stored and have no effect here.
     stored: BTreeMap<u32, u64>,
+}
+
+/// Virtual-NMI blocking, which SVM does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NmiState {
+    /// None is being handled.
+    Idle,
+    /// One is: IRET exits.
+    InHandler,
+    /// The handler's IRET is there.
+    Returning(u64),
+}
+
+impl NmiState {
+    /// An NMI is delivered.
+    pub(crate) fn begin(&mut self) {
+        *self = Self::InHandler;
+    }
+
+    /// The handler's IRET at `rip` comes next.
+    pub(crate) fn end(&mut self, rip: u64) {
+        *self = Self::Returning(rip);
+    }
+
+    /// Whether IRET has to exit.
+    pub(crate) fn in_handler(self) -> bool {
+        self == Self::InHandler
+    }
 }
 
 /// Bits of the primary processor-based controls.
@@ -170,6 +203,7 @@ impl Vmcs {
             exit: VmxExit::default(),
             idt_vectoring: InterruptionInfo::new(),
             idt_vectoring_error: 0,
+            nmi: NmiState::Idle,
             shadowed: None,
             stored: INITIALLY_STORED.into(),
         };
@@ -235,6 +269,39 @@ impl Vmcs {
         } else {
             self.shadowed = None;
         }
+    }
+
+    /// Whether the guest cannot take an NMI at its next instruction.
+    pub(crate) fn blocks_nmi(&self) -> bool {
+        let by_nmi = match self.nmi {
+            NmiState::Idle => false,
+            NmiState::InHandler => true,
+            NmiState::Returning(rip) => rip == self.vmcb.rip(),
+        };
+        by_nmi || self.vmcb.int_state() & 1 != 0
+    }
+
+    /// Makes the guest stop after a moment. Nothing tells when a shadow or the injection of an event
+    /// is over; a handler of an NMI that returns does, but not when its IRET is done.
+    pub(crate) fn look_again_soon(&self) {
+        const MOMENT_NS: u64 = 20_000;
+        if self.nmi != NmiState::InHandler {
+            deadlines::set_guest(Some(clock::now_ns() + MOMENT_NS));
+        }
+    }
+
+    /// Interruptibility state.
+    pub(crate) fn interruptibility(&self) -> u64 {
+        const BY_NMI: u64 = 1 << 3;
+        let by_nmi = if self.nmi == NmiState::InHandler { BY_NMI } else { 0 };
+        self.vmcb.int_state() & 1 | by_nmi
+    }
+
+    /// Sets the interruptibility state. SVM has one shadow for STI and MOV SS.
+    pub(crate) fn set_interruptibility(&mut self, value: u64) {
+        self.vmcb.set_int_state(u64::from(value & 3 != 0));
+        let handled = value & 1 << 3 != 0;
+        self.nmi = if handled { NmiState::InHandler } else { NmiState::Idle };
     }
 
     /// Ends the interrupt shadow: an interrupt window has opened. On QEMU 7.2 it opens before the

@@ -192,7 +192,7 @@ fn get(vmcs: &Vmcs, field: Field) -> u64 {
         Field::VM_ENTRY_INTERRUPTION_INFO => u64::from(vmcs.entry_interruption.into_bits()),
         Field::VM_ENTRY_EXCEPTION_ERROR_CODE => u64::from(vmcs.entry_error_code),
         Field::VM_ENTRY_INSTRUCTION_LENGTH => u64::from(vmcs.entry_length),
-        Field::INTERRUPTIBILITY_STATE => vmcb.int_state() & 1,
+        Field::INTERRUPTIBILITY_STATE => vmcs.interruptibility(),
         Field::GDTR_LIMIT => u64::from(vmcb.gdtr_limit()),
         Field::IDTR_LIMIT => u64::from(vmcb.idtr_limit()),
         Field::GDTR_BASE => vmcb.gdtr_base(),
@@ -255,10 +255,7 @@ fn set(vmcs: &mut Vmcs, field: Field, value: u64) {
         }
         Field::VM_ENTRY_EXCEPTION_ERROR_CODE => vmcs.entry_error_code = low,
         Field::VM_ENTRY_INSTRUCTION_LENGTH => vmcs.entry_length = low,
-        Field::INTERRUPTIBILITY_STATE => {
-            // SVM has one shadow for STI and MOV SS.
-            vmcb.set_int_state(u64::from(value & 3 != 0));
-        }
+        Field::INTERRUPTIBILITY_STATE => vmcs.set_interruptibility(value),
         Field::GDTR_LIMIT => vmcb.set_gdtr_limit(low),
         Field::IDTR_LIMIT => vmcb.set_idtr_limit(low),
         Field::GDTR_BASE => vmcb.set_gdtr_base(value),
@@ -312,9 +309,6 @@ pub(crate) fn fatal_controls(vmcs: &Vmcs) -> Option<&'static str> {
     let event = vmcs.entry_interruption;
     if vmcs.primary & primary::MONITOR_TRAP != 0 {
         return Some("monitor trap flag");
-    }
-    if vmcs.primary & primary::NMI_WINDOW != 0 {
-        return Some("NMI-window exiting");
     }
     if event.valid() && event.into_bits() & 0x7fff_f000 != 0 {
         return Some("reserved bits in VM-entry interruption information");

@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     HostNmi,
     /// The guest could take an interrupt now, as `svm` was asked to tell.
     InterruptWindow,
+    /// The handler of an NMI is about to return.
+    NmiHandlerEnds,
     /// The guest raised #UD by itself.
     Undefined,
     /// Ring 3 executed what only ring 0 may: #GP(0), which VMX raises before it exits and QEMU 10 after.
@@ -76,6 +78,7 @@ mod code {
     pub(super) const RDPMC: u64 = 0x06f;
     pub(super) const CPUID: u64 = 0x072;
     pub(super) const RSM: u64 = 0x073;
+    pub(super) const IRET: u64 = 0x074;
     pub(super) const INVD: u64 = 0x076;
     pub(super) const PAUSE: u64 = 0x077;
     pub(super) const HLT: u64 = 0x078;
@@ -124,6 +127,7 @@ pub(crate) fn decode(vmcb: Vmcb, gprs: &Gprs) -> Exit {
         code::INTR => Exit::HostInterrupt,
         code::NMI => Exit::HostNmi,
         code::VINTR => Exit::InterruptWindow,
+        code::IRET => Exit::NmiHandlerEnds,
         code::SMI => simple(ExitReason::OTHER_SMI, 0),
         code::INIT => simple(ExitReason::INIT_SIGNAL, 0),
         code::SHUTDOWN => simple(ExitReason::TRIPLE_FAULT, 0),

@@ -359,6 +359,8 @@ pub(crate) mod misc1 {
     pub(crate) const CPUID: u32 = 1 << 18;
     /// RSM.
     pub(crate) const RSM: u32 = 1 << 19;
+    /// IRET.
+    pub(crate) const IRET: u32 = 1 << 20;
     /// INVD.
     pub(crate) const INVD: u32 = 1 << 22;
     /// PAUSE.

@@ -14,6 +14,9 @@ mod io_apic;
 /// The interrupt command register.
 mod command;
 
+/// Hyper-V's registers and calls.
+mod hypercall;
+
 /// Local vectors, timer, deadlines.
 mod timer;
 
@@ -35,6 +38,7 @@ pub(crate) fn run(part: &str, machine: &mut Machine<'_>) -> Result<(), Failure> 
         "msix" => msix::run(machine),
         "io-apic" => io_apic::run(),
         "command" => command::run(machine.cpus()),
+        "hypercall" => hypercall::run(),
         "timer" => timer::run(),
         "mailbox" => mailbox::run(machine.cpus()),
         "places" => places::run(machine),

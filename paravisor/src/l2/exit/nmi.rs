@@ -27,16 +27,29 @@ pub(in crate::l2) fn give(vcpu: &mut Vcpu) -> Result<(), Refused> {
         vcpu.event = Some(Event { information, error_code: 0, length: 0 });
         return Ok(());
     }
+    vcpu.nmi_waits = true;
     write_masked(Field::PROCESSOR_BASED_CONTROLS, NMI_WINDOW, NMI_WINDOW)
 }
 
+/// L2 halts. If an NMI has waited for nothing but the shadow of STI, it wakes L2 at once: the module would
+/// tell only after an entry. True if it did.
+pub(in crate::l2) fn wakes(vcpu: &mut Vcpu) -> Result<bool, Refused> {
+    if !vcpu.nmi_waits || read(Field::INTERRUPTIBILITY_STATE)? & BLOCKED != 0 {
+        return Ok(false);
+    }
+    window_open(vcpu)?;
+    Ok(true)
+}
+
 /// No NMI waits any more.
-pub(in crate::l2) fn forget() -> Result<(), Refused> {
+pub(in crate::l2) fn forget(vcpu: &mut Vcpu) -> Result<(), Refused> {
+    vcpu.nmi_waits = false;
     write_masked(Field::PROCESSOR_BASED_CONTROLS, 0, NMI_WINDOW)
 }
 
 /// L2 can take the NMI that waited. The control would make it exit for ever if it stayed.
 pub(super) fn window_open(vcpu: &mut Vcpu) -> Result<(), Refused> {
+    vcpu.nmi_waits = false;
     write_masked(Field::PROCESSOR_BASED_CONTROLS, 0, NMI_WINDOW)?;
     give(vcpu)
 }

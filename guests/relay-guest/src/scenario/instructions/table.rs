@@ -15,8 +15,8 @@ const IF_ANY: Ends = DONE.or(UD);
 
 /// Instructions of hypervisors: VMX, SVM, TDX, SGX, SMX.
 pub(super) const HYPERVISORS: &[Row] = &[
-    // A hypercall may be refused to ring 3.
-    Row::new("vmcall", &[0x0f, 0x01, 0xc1]).kernel(DONE).user(IF_ANY),
+    // A hypercall may have to be switched on, and be refused to ring 3.
+    Row::new("vmcall", &[0x0f, 0x01, 0xc1]).ends(IF_ANY),
     // QEMU 10 takes every 0F C7 with a memory operand for CMPXCHG8B.
     Row::new("vmclear", &[0x66, 0x0f, 0xc7, 0x33]).ends(IF_ANY),
     Row::new("vmlaunch", &[0x0f, 0x01, 0xc2]),

@@ -45,6 +45,9 @@ const CODES: [&[u8]; 34] = [
     &[0x0f, 0x00, 0x13],
 ];
 
+/// MOV of a double word to memory.
+pub(super) const STORE: &[u8] = &[0x89, 0x03];
+
 /// A generator of numbers.
 pub(super) struct Numbers(Cell<u64>);
 
@@ -81,7 +84,8 @@ pub(super) fn some_way(numbers: &Numbers, address: u64, value: u64) -> u32 {
     numbers.of(&CODES).map_or(0, |code| one(code, address, value))
 }
 
-fn one(code: &[u8], address: u64, value: u64) -> u32 {
+/// Accesses `address` by `code`.
+pub(super) fn one(code: &[u8], address: u64, value: u64) -> u32 {
     let registers = Registers {
         rax: value,
         rcx: 2,

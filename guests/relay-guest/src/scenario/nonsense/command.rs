@@ -2,11 +2,14 @@
 //! Nonsense in the interrupt command register: every mode to every kind of receiver, with vectors that
 //! no CPU takes. Then the other CPUs are reset and started again.
 
+use core::sync::atomic::Ordering;
+
 use super::access::Numbers;
 use crate::console::line;
 use crate::failure::Failure;
+use crate::interrupts::ECHOES;
 use crate::ring::{self, Mode, Registers};
-use crate::{cpus, handled};
+use crate::{apic, cpus, handled, vectors};
 
 const ICR: u64 = 0x830;
 const SELF_IPI: u64 = 0x83f;
@@ -15,6 +18,8 @@ const LOWEST_PRIORITY: u64 = 1;
 const NMI: u64 = 4;
 const INIT: u64 = 5;
 const START_UP: u64 = 6;
+/// NMIs that wait for one another.
+const CHAIN: u32 = 10;
 /// CPUs that do not exist, by number and by cluster.
 const NOBODY: [u64; 6] = [16, 0xf0, 0x1_0000, 0xffff_0000, 0x7fff_ffff, 0xffff_fffe];
 
@@ -54,6 +59,7 @@ pub(super) fn run(cpus: u8) -> Result<(), Failure> {
     for _ in 0..20 {
         non_maskable(cpus)?;
     }
+    storm(cpus)?;
     // Starts that find nobody waiting, then resets, and real starts.
     (1..cpus).for_each(|cpu| _ = write(ICR, u64::from(cpu) << 32 | START_UP << 8 | 0xff));
     cpus::restart(cpus)
@@ -61,11 +67,28 @@ pub(super) fn run(cpus: u8) -> Result<(), Failure> {
 
 /// One NMI for each of the others, which count it.
 fn non_maskable(cpus: u8) -> Result<(), Failure> {
-    const VECTOR: u8 = 2;
-    let before = handled::of(VECTOR);
+    let before = handled::of(vectors::NMI);
     write(ICR, 3 << 18 | NMI << 8);
     let wanted = before + u64::from(cpus - 1);
-    crate::wait::poll_until("NMIs", || handled::of(VECTOR) >= wanted)
+    crate::wait::poll_until("NMIs", || handled::of(vectors::NMI) >= wanted)
+}
+
+/// More NMIs than the others can take: one waits while one is handled, the rest are merged with it.
+fn storm(cpus: u8) -> Result<(), Failure> {
+    let before = handled::of(vectors::NMI);
+    (0..200).for_each(|_| _ = write(ICR, 3 << 18 | NMI << 8));
+    crate::wait::until_quiet(crate::wait::SHORT);
+    let taken = handled::of(vectors::NMI) - before;
+    line!("result nonsense=nmi taken={taken}");
+    if taken == 0 && cpus > 1 {
+        return Err(Failure::TimedOut("NMIs of a storm"));
+    }
+    // One to this CPU, whose handler sends the next, which has to wait until it returns.
+    let before = handled::of(vectors::NMI);
+    ECHOES.store(CHAIN, Ordering::Relaxed);
+    apic::non_maskable(0);
+    let wanted = before + u64::from(CHAIN) + 1;
+    crate::wait::poll_until("a chain of NMIs", || handled::of(vectors::NMI) == wanted)
 }
 
 fn write(msr: u64, value: u64) -> u32 {

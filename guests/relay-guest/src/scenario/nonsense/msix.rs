@@ -3,9 +3,10 @@
 
 use super::super::exact::{self, Pace};
 use super::super::machine::Machine;
-use super::access::{Numbers, every_way, some_way};
+use super::access::{Numbers, STORE, every_way, one, some_way};
 use crate::console::line;
 use crate::failure::Failure;
+use crate::vectors::Set;
 
 const ENTRY: u64 = 16;
 const PAGE: u64 = 0x1000;
@@ -28,6 +29,14 @@ pub(super) fn run(machine: &mut Machine<'_>) -> Result<(), Failure> {
     }
     for offset in [1, 2, 3, 5, 7, 13, 15, PAGE - 1, PAGE - 2, PAGE - 4] {
         accesses += every_way(table + offset, numbers.next());
+    }
+    // A good message in an entry that is not masked, which then gives way to another, or to nonsense.
+    for entry in 0..used {
+        for value in LIKELY {
+            bell.assign(entry, Set::First, 0)?;
+            let message = table + u64::from(entry) * ENTRY;
+            accesses += one(STORE, message + (numbers.next() & 8), value);
+        }
     }
     for _ in 0..RANDOM {
         let offset = numbers.next() % (u64::from(entries) * ENTRY);

@@ -200,7 +200,8 @@ fn take_signals(vcpu: &mut Vcpu) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Waits as a CPU does after INIT, then starts.
+/// Waits as a CPU does after INIT, then starts. What interrupts it meanwhile is lost, as with an APIC
+/// that is not switched on; and left pending it would keep this CPU from halting.
 fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
     vcpu.take_init()?;
     let began = cpu::tsc();
@@ -217,8 +218,17 @@ fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
         if vm().others.mailbox.is_some() {
             apic::arm_timer(mailbox::next_look(began, cpu::tsc(), vm().millisecond));
         }
+        lose_interrupts(vcpu);
         halt::turn(vcpu.block);
     };
+    lose_interrupts(vcpu);
     debug!("cpu {}: start {place:x?}", vcpu.index);
     vcpu.start_woken(place)
+}
+
+/// Forgets what pends. Context: IF=0.
+fn lose_interrupts(vcpu: &mut Vcpu) {
+    drain(vcpu);
+    vcpu.page.reset();
+    vcpu.state().rvi = 0;
 }

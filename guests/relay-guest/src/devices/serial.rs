@@ -3,11 +3,13 @@
 //! after that is switched on.
 //!
 //! # Orderings
-//! Relaxed: the boot CPU sets [`IGNORED`] before it switches the interrupt on by a port write.
+//! The boot CPU sets [`IGNORED`] before it switches the interrupt on by a port write: Relaxed. A handler
+//! that is done with the port says so in [`TAKEN`] with Release, which the boot CPU reads with Acquire
+//! before it sets the other one again.
 //!
 //! Spec: UART "Interrupt Identification Register".
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::port;
 
@@ -24,6 +26,14 @@ const CONNECTED: u8 = 0x0b;
 
 /// How many interrupts the handler is to leave as they are.
 static IGNORED: AtomicU32 = AtomicU32::new(0);
+
+/// Interrupts whose handlers are done with the port.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+/// Interrupts whose handlers are done with the port.
+pub(crate) fn taken() -> u64 {
+    TAKEN.load(Ordering::Acquire)
+}
 
 /// Asks for an interrupt, of which the handler ignores the cause `ignored` times.
 pub(crate) fn ask(ignored: u32) {
@@ -43,4 +53,5 @@ pub(crate) fn acknowledge() {
     if IGNORED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
         let _ = port::read8(INTERRUPT_IDENTIFICATION);
     }
+    TAKEN.fetch_add(1, Ordering::Release);
 }

@@ -4,7 +4,7 @@
 //! A file that is both starts by PVH, which tells it more, unless it is asked for otherwise. It is
 //! checked as a whole before a byte is copied: what is planned can be done.
 
-use core::fmt;
+use core::{fmt, ops::Range};
 
 use crate::{
     elf::{self, Elf},
@@ -101,6 +101,15 @@ impl<'a> Plan<'a> {
     pub fn segments(&self) -> impl Iterator<Item = Segment<'a>> + Clone + use<'a> {
         self.parts.segments()
     }
+
+    /// Whether no segment wants any of `range`.
+    #[must_use]
+    pub fn leaves(&self, range: &Range<u64>) -> bool {
+        self.segments().all(|segment| {
+            let taken = segment.range();
+            taken.end <= range.start || range.end <= taken.start
+        })
+    }
 }
 
 /// A plan whose addresses are still the file's word.
@@ -196,6 +205,16 @@ mod tests {
         assert_eq!(protocol(&with_header(elf_files::file_32(), 0x10), None), Err(refused));
         let no_elf = multiboot_files::file(0, 3, &[]);
         assert_eq!(protocol(&no_elf, None), Err(Error::Elf(elf::Error::NotElf)));
+    }
+
+    #[test]
+    fn what_a_kernel_wants_is_not_left() {
+        let file = pvh_file();
+        let plan = plan(&file, &ROOM, None).unwrap();
+        assert!(plan.leaves(&(0xf_0000..0x10_0000)));
+        assert!(plan.leaves(&(0x10_0020..0x10_0021)));
+        assert!(!plan.leaves(&(0xf_0000..0x10_0001)));
+        assert!(!plan.leaves(&(0x10_001f..0x10_0021)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use paravisor::{
     platform_area::PlatformArea,
     segment::Room,
     start_info,
+    width::wide,
 };
 use tdvf::payload::Extent;
 
@@ -76,7 +77,7 @@ fn tell(
     };
     put(ram, block.gpa(), block.bytes())?;
     if plan.protocol == Protocol::Multiboot {
-        be_a_pc(ram, hand_off)?;
+        be_a_pc(ram, plan, hand_off)?;
     }
     let (entry, at) = (plan.entry, u32::try_from(at).map_err(|_| Error::Copy(at))?);
     Ok(match plan.protocol {
@@ -85,13 +86,23 @@ fn tell(
     })
 }
 
-/// Tells in the places of a PC's BIOS what the information does not tell, or not to all.
-fn be_a_pc(ram: &mut GuestRam, hand_off: &HandOff<'_>) -> Result<(), Error> {
+/// Tells in the places of a PC's BIOS what the information does not tell, or not to all; but a kernel
+/// that wants such a place for itself keeps it.
+fn be_a_pc(ram: &mut GuestRam, plan: &Plan<'_>, hand_off: &HandOff<'_>) -> Result<(), Error> {
     const RSDP_SIZE: usize = 36;
-    let kibibytes = multiboot_info::base_memory(hand_off.map).to_le_bytes();
-    put(ram, multiboot_info::BASE_MEMORY, &kibibytes)?;
     let mut rsdp = [0; RSDP_SIZE];
-    if ram.read(hand_off.rsdp, &mut rsdp) { put(ram, multiboot_info::RSDP, &rsdp) } else { Ok(()) }
+    if !ram.read(hand_off.rsdp, &mut rsdp) {
+        return Err(Error::Copy(hand_off.rsdp));
+    }
+    let base_memory = multiboot_info::base_memory(hand_off.map).to_le_bytes();
+    let places = [
+        (multiboot_info::BASE_MEMORY, base_memory.as_slice()),
+        (multiboot_info::RSDP, rsdp.as_slice()),
+    ];
+    places
+        .into_iter()
+        .filter(|(gpa, bytes)| plan.leaves(&(*gpa..*gpa + wide(bytes.len()))))
+        .try_for_each(|(gpa, bytes)| put(ram, gpa, bytes))
 }
 
 /// The guest's command line, with a word about sharing for a guest that knows it.

@@ -20,23 +20,6 @@ use alloc::vec::Vec;
 
 use acpi_tables::{Aml, rsdp::Rsdp, xsdt::XSDT};
 
-/// The most bytes the tables may take.
-pub const ROOM: usize = 0x8000;
-
-/// Port of the sleep control register: 0x34 is power off.
-pub const SLEEP_CONTROL: u16 = 0x600;
-/// Port of the sleep status register.
-pub const SLEEP_STATUS: u16 = 0x601;
-/// Port of the reset register.
-pub const RESET: u16 = 0x602;
-/// What the reset register takes.
-pub const RESET_VALUE: u8 = 1;
-/// The sleep type of "soft off".
-pub const SOFT_OFF: u8 = 5;
-
-/// Where the interrupt controller for devices is.
-pub const IO_APIC: u32 = 0xfec0_0000;
-
 const OEM: [u8; 6] = *b"LYCHGT";
 const OEM_TABLE: [u8; 8] = *b"LYCHGATE";
 const OEM_REVISION: u32 = 1;
@@ -79,13 +62,15 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
-    use super::{ROOM, build};
+    use super::build;
+    use crate::platform_area::PlatformArea;
 
     #[test]
     fn the_root_pointer_comes_first_and_the_tables_fit() {
-        let bytes = build(0x700_0000, 16, Some(0x700_8000));
+        let area = PlatformArea::below(0x700_0000);
+        let bytes = build(area.acpi().start, 255, Some(area.mailbox()));
         assert!(bytes.starts_with(b"RSD PTR "));
-        assert!(bytes.len() < ROOM, "{:#x}", bytes.len());
+        assert!(crate::width::wide(bytes.len()) <= area.acpi().end - area.acpi().start);
     }
 
     #[test]

@@ -22,7 +22,13 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         let name = format!("linux::debian_{series}_reaches_user_space_on_{cpus}_cpus_by_{wake}");
         scenario(name, move || boot(series, cpus, wake))
     });
+    let cpus_off = [(Series::V6_1, "mailbox"), (Series::V6_1, "sipi"), (Series::V6_12, "sipi")];
+    let cpus_off = cpus_off.map(|(series, wake)| {
+        let name = format!("linux::debian_{series}_takes_a_cpu_off_and_on_again_by_{wake}");
+        scenario(name, move || cpu_off(series, wake))
+    });
     boots
+        .chain(cpus_off)
         .chain([
             scenario("linux::a_kernel_without_an_init_resets_and_that_is_a_failure", no_init),
             scenario("linux::a_test_that_fails_in_the_guest_is_a_failure", failed_script),
@@ -41,6 +47,29 @@ fn boot(series: Series, cpus: u32, wake: &str) -> Verdict {
         let kernel = format!("result boot=ok kernel={series}.");
         let found = format!(" cpus={cpus}");
         check!(said.starts_with(&kernel) && said.ends_with(&found), "the guest said \"{said}\"");
+        Ok(())
+    })
+}
+
+/// The second CPU stops for good, and is started like at boot, more than once.
+fn cpu_off(series: Series, wake: &str) -> Verdict {
+    const SCRIPT: &[u8] = b"#!/bin/sh
+/bin/busybox mkdir -p /sys && /bin/busybox mount -t sysfs sys /sys || exit 1
+cpus=/sys/devices/system/cpu
+for i in 1 2 3; do
+    echo 0 >$cpus/cpu1/online || exit 2
+    read -r off <$cpus/online
+    echo 1 >$cpus/cpu1/online || exit 3
+    read -r on <$cpus/online
+    echo \"result off=$off on=$on\"
+done
+";
+    let stand = Stand::linux(2, series, "", Some(SCRIPT))?;
+    stand.paravisor_option(&format!("wake={wake}")).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        let told = &outcome.report.guest;
+        let turns = told.iter().filter(|line| *line == "result off=0 on=0-1").count();
+        check!(turns == 3, "the guest said {told:?}");
         Ok(())
     })
 }

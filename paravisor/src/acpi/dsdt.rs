@@ -14,9 +14,9 @@ use acpi_tables::{
 };
 use alloc::{vec, vec::Vec};
 
-use super::{OEM, OEM_REVISION, OEM_TABLE, SOFT_OFF};
+use super::{OEM, OEM_REVISION, OEM_TABLE};
+use crate::platform::{SERIAL, SLEEP_TYPE_OFF};
 
-const COM1: u16 = 0x3f8;
 const COM1_GSI: u32 = 4;
 /// Address and data of configuration space.
 const PCI_PORTS: u16 = 0xcf8;
@@ -32,13 +32,13 @@ pub(super) fn table() -> Sdt {
     add_pci_root(&mut sdt);
     append(
         &mut sdt,
-        &Name::new(Path::new("_S5_"), &Package::new(vec![&SOFT_OFF, &0_u8, &0_u8, &0_u8])),
+        &Name::new(Path::new("_S5_"), &Package::new(vec![&SLEEP_TYPE_OFF, &0_u8, &0_u8, &0_u8])),
     );
     sdt
 }
 
 fn add_serial_port(sdt: &mut Sdt) {
-    let ports = IO::new(COM1, COM1, 1, 8);
+    let ports = IO::new(SERIAL, SERIAL, 1, 8);
     let interrupt = Interrupt::new(true, true, false, false, COM1_GSI);
     let resources = ResourceTemplate::new(vec![&ports, &interrupt]);
     add_device(

@@ -11,7 +11,8 @@ use acpi_tables::{
     gas::{AccessSize, AddressSpace, GAS},
 };
 
-use super::{OEM, OEM_REVISION, OEM_TABLE, RESET, RESET_VALUE, SLEEP_CONTROL, SLEEP_STATUS};
+use super::{OEM, OEM_REVISION, OEM_TABLE};
+use crate::platform::{RESET, RESET_VALUE, SLEEP_CONTROL, SLEEP_STATUS};
 
 /// No VGA, no CMOS clock; no legacy devices and no keyboard controller by the absence of their bits.
 const BOOT_ARCHITECTURE: u16 = 1 << 2 | 1 << 5;

@@ -14,7 +14,8 @@ use zerocopy::{
     little_endian::{U16, U32, U64},
 };
 
-use super::{IO_APIC, OEM, OEM_REVISION, OEM_TABLE};
+use super::{OEM, OEM_REVISION, OEM_TABLE};
+use crate::{io_apic, width::low32};
 
 const LOCAL_APIC: u32 = 0xfee0_0000;
 const WAKEUP: u8 = 0x10;
@@ -45,7 +46,7 @@ pub(super) fn table(cpus: u32, mailbox: Option<u64>) -> MADT {
     for id in (0..=254).take(crate::width::index(cpus.into())) {
         madt.add_structure(ProcessorLocalApic::new(id, id, EnabledStatus::Enabled));
     }
-    madt.add_structure(IoApic::new(0, IO_APIC, 0));
+    madt.add_structure(IoApic::new(0, low32(io_apic::BASE), 0));
     if let Some(mailbox) = mailbox {
         madt.add_structure(Wakeup {
             kind: WAKEUP,

@@ -5,7 +5,7 @@
 //! while L1 never uses them. Of the others some are L1's own models, some have a fixed value, and some
 //! refuse what a processor refuses. What is in no list reads as zero and takes writes silently: kernels
 //! probe registers of processors they have heard of, and a fault there is noise at best. Such accesses
-//! are counted, and told of within bounds: see [`unknown`].
+//! are counted, and told of within bounds: see `unknown`.
 //!
 //! Spec: TDX-BASE "MSR Handling"; SDM volume 4.
 

@@ -3,8 +3,8 @@
 //! that ended.
 //!
 //! The bytes are copied into a buffer and end with UD2. Entering is one IRETQ for every kind of code;
-//! leaving is always an exception or interrupt, whose handler asks [`ended`] first. Interrupts are off
-//! meanwhile. The stack that an exception of ring 3 is taken on is the one that called [`run`], below
+//! leaving is always an exception or interrupt, whose handler asks `ended` first. Interrupts are off
+//! meanwhile. The stack that an exception of ring 3 is taken on is the one that called `run`, below
 //! what is live on it. Only the boot CPU does this.
 //!
 //! Spec: SDM "Stack Switching in IA-32e Mode", "Task-State Segment (TSS)".

@@ -4,7 +4,7 @@
 //! A guest may ask for four thousand million registers, in any order and for ever. Each of the first few
 //! that it asks for gets one line; after these, lines come at the 1st, 2nd, 4th, 8th … access to any
 //! other. So a log says which registers a kernel missed, and no guest can write more than
-//! [`MOST_LINES`] lines or hold another CPU up: nothing is locked.
+//! `MOST_LINES` lines or hold another CPU up: nothing is locked.
 //!
 //! # Orderings
 //! All Relaxed: a place is taken by one compare-exchange and holds a number that stands for itself.

@@ -3,8 +3,8 @@
 //! after that is switched on.
 //!
 //! # Orderings
-//! The boot CPU sets [`IGNORED`] before it switches the interrupt on by a port write: Relaxed. A handler
-//! that is done with the port says so in [`TAKEN`] with Release, which the boot CPU reads with Acquire
+//! The boot CPU sets `IGNORED` before it switches the interrupt on by a port write: Relaxed. A handler
+//! that is done with the port says so in `TAKEN` with Release, which the boot CPU reads with Acquire
 //! before it sets the other one again.
 //!
 //! Spec: UART "Interrupt Identification Register".

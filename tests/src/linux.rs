@@ -46,6 +46,8 @@ fn boot(series: Series, cpus: u32, wake: &str) -> Verdict {
         let said = outcome.report.guest.first().map(String::as_str).unwrap_or_default();
         let kernel = format!("result boot=ok kernel={series}.");
         let found = format!(" cpus={cpus}");
+        let warning = outcome.console.iter().find(|line| line.starts_with("L1 | warn"));
+        check!(warning.is_none(), "an ordinary boot, and yet {warning:?}");
         check!(said.starts_with(&kernel) && said.ends_with(&found), "the guest said \"{said}\"");
         Ok(())
     })

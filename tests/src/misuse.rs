@@ -34,6 +34,12 @@ pub(crate) fn scenarios() -> Vec<Trial> {
             let stand = Stand::new(1, "scenario=instructions");
             instructions(&stand.paravisor_option("identity=hyperv"))
         }),
+        scenario("misuse::paging_of_every_kind_comes_and_goes", || {
+            Stand::new(1, "scenario=legacy").run(|outcome| {
+                account::exact(outcome)?;
+                said(outcome, "L2 | ", "result legacy rounds=20")
+            })
+        }),
         scenario("misuse::odd_accesses_to_devices_complete_or_fault", odd_memory),
         scenario("misuse::an_unknown_scenario_is_the_guests_failure", || {
             fails("scenario=nonsense", "no-such-scenario")

@@ -34,7 +34,8 @@ impl PageTable {
 /// Root of the one address space; entry 0 is the identity map.
 pub(crate) static ROOT: PageTable = PageTable::new();
 static POINTERS: PageTable = PageTable::new();
-static DIRECTORIES: [PageTable; 4] = [const { PageTable::new() }; 4];
+/// Directories of the identity map, a GiB each.
+pub(crate) static DIRECTORIES: [PageTable; 4] = [const { PageTable::new() }; 4];
 
 /// A stack per CPU.
 static STACKS: [Stack; MAX_CPUS as usize] = [const { Stack::new() }; MAX_CPUS as usize];

@@ -16,6 +16,7 @@
 //! | lines        | the serial port interrupts by edge and by level |
 //! | instructions | every instruction that can exit, in ring 0 and 3, right and wrong |
 //! | odd-memory   | accesses to device memory that no driver makes |
+//! | legacy       | out of long mode, through every kind of paging, and back |
 //! | nonsense     | nonsense for what the part named after a colon says: see `nonsense` |
 //! | fatal        | the end of this guest, in the way named after a colon: see `fatal` |
 //! | hypercalls   | memory is shared with the host and taken back; nonsense is refused |
@@ -56,6 +57,9 @@ mod instructions;
 
 /// Accesses to device memory that no driver makes.
 mod odd_memory;
+
+/// Every kind of paging.
+mod legacy;
 
 /// Nonsense for everything that is emulated.
 mod nonsense;
@@ -118,6 +122,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "spurious" => spurious::run(machine),
         "lines" => lines::run(machine.cpus()),
         "instructions" => instructions::run(machine),
+        "legacy" => legacy::run(machine),
         "odd-memory" => odd_memory::run(machine),
         "hypercalls" => hypercalls::run(machine),
         "idle" => odd::idle(machine),

@@ -72,7 +72,11 @@ enum Refusal {
 /// Writes CR0; `least` are the bits that must be set in a TD. NE must be set by the capabilities
 /// of the processor already (CR0_FIXED0).
 fn write_cr0(vcpu: &mut Vcpu, value: u64, least: u64) -> Result<(), Refusal> {
-    let wrong = value & !CR0_KNOWN & 0xffff_ffff_0000_0000 != 0
+    let vmcs = &vcpu.vm().vmcs;
+    let starts_paging = value & CR0_PG != 0 && vmcs.cr0 & CR0_PG == 0;
+    let without_pae = vmcs.efer & efer::LME != 0 && vmcs.cr4 & CR4_PAE == 0;
+    let wrong = starts_paging && without_pae
+        || value & !CR0_KNOWN & 0xffff_ffff_0000_0000 != 0
         || value & CR0_NE == 0
         || (value & CR0_PG != 0 && value & CR0_PE == 0)
         || (value & CR0_NW != 0 && value & CR0_CD == 0)

@@ -18,9 +18,10 @@ use cpu::interrupt::Frame;
 use x86_64::VirtAddr;
 use x86_64::instructions::interrupts::without_interrupts;
 use x86_64::instructions::tables::lgdt;
+use x86_64::instructions::tlb;
 use x86_64::structures::DescriptorTablePointer;
 
-use crate::boot::{PageTable, ROOT};
+use crate::boot::{DIRECTORIES, PageTable, ROOT};
 
 /// The privilege and width of code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +165,17 @@ fn open_to_user(table: &PageTable) {
             // SAFETY: The tables are statics of this image, at the addresses that their entries say.
             open_to_user(unsafe { &*ptr::with_exposed_provenance(below) });
         }
+    }
+}
+
+/// Closes the page of 2 MiB at `address` to ring 3 again.
+pub(crate) fn close_to_user(address: u64) {
+    const USER: u64 = 4;
+    let number = usize::try_from(address >> 21).unwrap_or(usize::MAX);
+    let table = DIRECTORIES.get(number / 512);
+    if let Some(entry) = table.map(|table| &table.0[number % 512]) {
+        entry.store(entry.load(Relaxed) & !USER, Relaxed);
+        tlb::flush(VirtAddr::new(address));
     }
 }
 

@@ -4,7 +4,7 @@
 use super::super::row::Ends;
 use super::super::{Attempt, Tally};
 use super::{DONE, GP};
-use crate::ring::{Mode, Registers, scratch};
+use crate::ring::{Mode, Registers, close_to_user, scratch};
 
 /// Ports that end nothing and configure nothing: POST codes, disk, video, the second serial port, and
 /// none at all.
@@ -74,12 +74,27 @@ pub(super) fn run(tally: &mut Tally) {
             tally.check(Mode::User64, &Attempt { flags: IOPL_3, ..attempt });
         }
     }
+    of_the_kernel(tally);
 }
 
+/// A string of `count` units at `address`.
 fn string(code: &'static [u8], address: u64, count: u64) -> Attempt {
     let registers =
         Registers { rcx: count, rdx: 0x80, rsi: address, rdi: address, ..Registers::default() };
     Attempt { registers, ..Attempt::new("ins-outs", code, DONE) }
+}
+
+/// Memory of the kernel's, which no one uses, must not be reached by a port that ring 3 may use.
+fn of_the_kernel(tally: &mut Tally) {
+    const MEMORY: u64 = 96 << 20;
+    close_to_user(MEMORY);
+    for code in STRINGS {
+        let attempt = string(code, MEMORY, 3);
+        tally.check(Mode::Kernel64, &attempt);
+        for mode in [Mode::User64, Mode::User32] {
+            tally.check(mode, &Attempt { flags: IOPL_3, wanted: Ends::PF, ..attempt });
+        }
+    }
 }
 
 /// In ring 0, in a ring 3 that may and in one that may not.

@@ -82,7 +82,7 @@ impl PrivateMemory {
             return if level == 0 { self.split(gpa) } else { Ok(()) };
         }
         self.add_tables(gpa, 1, [false; 3])?;
-        let page = memory::alloc_page().ok_or(Failure::NoMemory)?;
+        let page = memory::alloc_pages_to_be_accepted(1).ok_or(Failure::NoMemory)?;
         module::tdh_mem_page_aug(align(gpa, 0), 0, self.tdr, page).or_else(|status| {
             memory::free_page(page);
             exists_already(status)
@@ -201,7 +201,7 @@ impl PrivateMemory {
             return Ok(false);
         }
         self.add_tables(gpa, 2, [false; 3])?;
-        let Some(page) = memory::alloc_pages(PAGES, PAGES) else { return Ok(false) };
+        let Some(page) = memory::alloc_pages_to_be_accepted(PAGES) else { return Ok(false) };
         match module::tdh_mem_page_aug(whole.start, LARGE, self.tdr, page) {
             Ok(()) => {
                 self.large(gpa).into_iter().for_each(|large| large.store(true, Relaxed));

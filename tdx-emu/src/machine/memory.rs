@@ -60,6 +60,13 @@ pub(crate) fn alloc_pages(n: usize, align_pages: usize) -> Option<u64> {
     Some(zeroed(page, n))
 }
 
+/// As [`alloc_pages`], but with whatever they hold: for pages that the module zeroes when the TD
+/// accepts them, and that nobody can read before.
+pub(crate) fn alloc_pages_to_be_accepted(n: usize) -> Option<u64> {
+    let page = PAGES.lock().as_mut()?.take_run(n, n)?;
+    Some(page as u64 * PAGE_SIZE)
+}
+
 /// Gives back a page taken by [`alloc_page`], or one of those taken by [`alloc_pages`].
 ///
 /// Whoever held the address must not use it any more: it may belong to a guest next.

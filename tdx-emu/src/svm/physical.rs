@@ -45,6 +45,10 @@ view!(/// The 32-bit word at `at`.
     word, AtomicU32);
 view!(/// The 64-bit word at `at`.
     quad, AtomicU64);
+view!(/// The page at `at`. Its address is checked once, not for each of its words.
+    page, [AtomicU64; 512]);
+
+const _: () = assert!(size_of::<[AtomicU64; 512]>() as u64 == PAGE);
 
 /// Reads a 64-bit word.
 pub(crate) fn read(at: Hpa) -> u64 {
@@ -63,15 +67,15 @@ pub(crate) fn zero_page(at: Hpa) {
 
 /// Fills the page at `at` with one 64-bit word.
 pub(crate) fn fill_page(at: Hpa, value: u64) {
-    for offset in (0..PAGE).step_by(8) {
-        write(at + offset, value);
+    for word in page(at) {
+        word.store(value, Ordering::Relaxed);
     }
 }
 
 /// Copies the page at `from` to `to`.
 pub(crate) fn copy_page(to: Hpa, from: Hpa) {
-    for offset in (0..PAGE).step_by(8) {
-        write(to + offset, read(from + offset));
+    for (to, from) in page(to).iter().zip(page(from)) {
+        to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
 

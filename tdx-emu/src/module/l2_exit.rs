@@ -40,7 +40,7 @@ pub(crate) fn to_l1(vcpu: &mut Vcpu, status: Status, extended: u64) {
     g[8] = exit.gpa;
     g[9] = u64::from(exit.interruption.into_bits()) | u64::from(exit.error_code) << 32;
     g[10] = u64::from(vmcs.idt_vectoring.into_bits()) | u64::from(vmcs.idt_vectoring_error) << 32;
-    g[11] = exit.length << 32;
+    g[11] = exit.information | exit.length << 32;
     g[12] = privilege_level(vmcb);
     g[13] = extended;
     g[14] = 0;

@@ -187,6 +187,18 @@ fn gpr_index(register: Register) -> usize {
     }
 }
 
+/// The address size of a string instruction, as VMX encodes it: 0 is 16 bits, 1 is 32, 2 is 64.
+pub(crate) fn address_size(instruction: &Instruction) -> u64 {
+    let kinds = || (0..instruction.op_count()).map(|index| instruction.op_kind(index));
+    if kinds().any(|kind| matches!(kind, OpKind::MemorySegSI | OpKind::MemoryESDI)) {
+        0
+    } else if kinds().any(|kind| matches!(kind, OpKind::MemorySegESI | OpKind::MemoryESEDI)) {
+        1
+    } else {
+        2
+    }
+}
+
 /// Whether an operand is an immediate byte, as the port of IN and OUT may be.
 pub(crate) fn has_immediate(instruction: &Instruction) -> bool {
     (0..instruction.op_count()).any(|index| instruction.op_kind(index) == OpKind::Immediate8)

@@ -47,6 +47,8 @@ pub(crate) struct VmxExit {
     pub(crate) qualification: u64,
     /// VM-exit instruction length in bytes, 0 where VMX leaves it undefined.
     pub(crate) length: u64,
+    /// VM-exit instruction information, for INS and OUTS: the address size.
+    pub(crate) information: u64,
     /// Guest-physical address, for EPT violations.
     pub(crate) gpa: u64,
     /// Guest linear address, 0 if not known.
@@ -209,11 +211,13 @@ fn io(vmcb: Vmcb, gprs: &Gprs) -> VmxExit {
     let immediate = instruction.is_some_and(|i| decode::has_immediate(&i));
     let immediate = u64::from(immediate) << 6;
     let qualification = size | input | string | repeat | immediate | (info & 0xffff_0000);
+    let information =
+        instruction.filter(|_| string != 0).map_or(0, |i| decode::address_size(&i) << 7);
     let gla = instruction
         .filter(|_| string != 0)
         .and_then(|i| decode::memory_operand(&i, vmcb, gprs))
         .unwrap_or(0);
-    VmxExit { qualification, gla, ..VmxExit::new(ExitReason::IO_INSTRUCTION, length) }
+    VmxExit { qualification, information, gla, ..VmxExit::new(ExitReason::IO_INSTRUCTION, length) }
 }
 
 fn exception(vmcb: Vmcb, exit_code: u64) -> VmxExit {

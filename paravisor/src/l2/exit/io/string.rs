@@ -43,7 +43,8 @@ pub(super) fn handle(
     size: u8,
 ) -> Result<Next, Refused> {
     let paging = Vcpu::paging()?;
-    let mask = if is_long(report) { u64::MAX } else { 0xffff_ffff };
+    let space = if is_long(report) { u64::MAX } else { 0xffff_ffff };
+    let mask = index_mask(report);
     let rflags = vcpu.state().rflags;
     let intent = Intent {
         write: access.is_in(),
@@ -62,11 +63,20 @@ pub(super) fn handle(
         if !unit(vcpu, access, place, size) {
             return Ok(Next::GENERAL_PROTECTION);
         }
-        linear = linear.wrapping_add(step) & mask;
+        linear = linear.wrapping_add(step) & space;
         done += 1;
         advance(vcpu, access, step, mask);
     }
     Ok(if done == left { Next::Skip } else { Next::Resume })
+}
+
+/// The bits of the index and count registers that the instruction uses, by its address size.
+const fn index_mask(report: &L2Exit) -> u64 {
+    match report.instruction_info >> 7 & 7 {
+        0 => 0xffff,
+        1 => 0xffff_ffff,
+        _ => u64::MAX,
+    }
 }
 
 /// Finds a unit's memory, or says where it cannot be accessed and why.
@@ -110,12 +120,14 @@ fn unit(vcpu: &mut Vcpu, access: IoQualification, place: Place, size: u8) -> boo
     true
 }
 
-/// Moves the index register, and the count of a repeated instruction, by one unit.
+/// Moves the index register, and the count of a repeated instruction, by one unit. Registers of 16 bits
+/// leave the rest alone, those of 32 clear it.
 fn advance(vcpu: &mut Vcpu, access: IoQualification, step: u64, mask: u64) {
+    let kept = if mask == 0xffff { !mask } else { 0 };
     let state = vcpu.state();
     let index = if access.is_in() { &mut state.rdi } else { &mut state.rsi };
-    *index = index.wrapping_add(step) & mask | *index & !mask;
+    *index = index.wrapping_add(step) & mask | *index & kept;
     if access.rep() {
-        state.rcx = state.rcx.wrapping_sub(width::wide(1)) & mask | state.rcx & !mask;
+        state.rcx = state.rcx.wrapping_sub(width::wide(1)) & mask | state.rcx & kept;
     }
 }

@@ -52,6 +52,9 @@ const STRINGS: [&[u8]; 18] = [
     &[0xf2, 0x6f],
 ];
 
+/// REP INSB and REP OUTSB with the address size that is not the code's own.
+const OTHER_ADDRESS_SIZE: [&[u8]; 2] = [&[0x67, 0xf3, 0x6c], &[0x67, 0xf3, 0x6e]];
+
 /// Executes them all.
 pub(super) fn run(tally: &mut Tally) {
     for code in SINGLE {
@@ -74,6 +77,11 @@ pub(super) fn run(tally: &mut Tally) {
             tally.check(Mode::User64, &Attempt { flags: IOPL_3, ..attempt });
         }
     }
+    // The other address size: what is above the registers that it uses is no part of the count.
+    for code in OTHER_ADDRESS_SIZE {
+        tally.check(Mode::Kernel64, &string(code, scratch(), 1 << 32 | 3));
+    }
+    tally.check(Mode::Kernel32, &string(OTHER_ADDRESS_SIZE[1], scratch(), 1 << 28 | 3));
     of_the_kernel(tally);
 }
 

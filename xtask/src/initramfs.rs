@@ -19,8 +19,10 @@ use crate::{
 
 /// What the kernel is told unless something else is asked for: where to print and what of, not to
 /// stay after a panic, to trust the processor's randomness, and not to change to five levels of
-/// page tables, which a TD cannot.
-pub const COMMAND_LINE: &str = "console=ttyS0,115200 quiet panic=-1 no5lvl random.trust_cpu=on";
+/// page tables, which a TD cannot. As L2 it has no PIT to check; the direct boot beside it has one,
+/// and its check fails now and then on a busy machine.
+pub const COMMAND_LINE: &str =
+    "console=ttyS0,115200 quiet panic=-1 no5lvl random.trust_cpu=on no_timer_check";
 
 /// The first program.
 const INIT: &[u8] = include_bytes!("initramfs/init");

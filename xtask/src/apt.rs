@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! apt with a source list and a state of its own, hence without root and without a trace in the
-//! system's. The mirror is the one that the system's own list names, or else Debian's; what comes
-//! from it is checked against the keys of Debian's archive.
+//! system's. The mirror is the one that the system's own list names; what comes from it is checked
+//! against the keys of Debian's archive.
 
 use core::time::Duration;
 use std::{
@@ -14,9 +14,6 @@ use crate::{Failure, Result, failure::Context, paths, tool::Tool};
 const LIMIT: Duration = Duration::from_secs(300);
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
-/// The mirror of a system that has none of its own.
-const MIRROR: &str = "http://deb.debian.org";
 
 /// apt with its own list and state below a directory.
 #[derive(Debug)]
@@ -99,8 +96,8 @@ fn mirror() -> Result<String> {
     let targets = Tool::new("apt-get", LIMIT)
         .args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
         .stdout()?;
-    let own = targets
+    targets
         .lines()
-        .find_map(|uri| uri.trim_end_matches('/').strip_suffix("/debian").map(str::to_owned));
-    Ok(own.unwrap_or_else(|| MIRROR.to_owned()))
+        .find_map(|uri| uri.trim_end_matches('/').strip_suffix("/debian").map(str::to_owned))
+        .ok_or_else(|| Failure::new("this machine's apt knows no Debian mirror"))
 }

@@ -18,6 +18,7 @@ use super::{
     run,
     signals::{self, Signal},
     vcpu::Vcpu,
+    vm::vm,
 };
 use crate::{apic, cpus, interrupt::counters::HOST_REFUSALS};
 
@@ -28,13 +29,18 @@ pub(super) enum Halt {
     Work,
     /// Another CPU has sent INIT.
     Reset,
+    /// Another CPU has called this one to an address by the mailbox, although it has run before. It
+    /// halts for good, and Linux 6.1 brings CPUs back that way.
+    Called(u64),
 }
 
 const RFLAGS_IF: u64 = 1 << 9;
 
 /// Halts until L2 has an interrupt that it can take. Context: IF=0.
 pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
-    let mut armed = None;
+    let (began, mut armed) = (cpu::tsc(), None);
+    // Only an NMI or INIT would end such a halt.
+    let for_good = vcpu.state().rflags & RFLAGS_IF == 0;
     loop {
         match signals::take(vcpu.index) {
             Some(Signal::Init) => return Ok(Halt::Reset),
@@ -56,13 +62,20 @@ pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
             continue;
         }
         run::drain(vcpu);
-        let awake = vcpu.state().rflags & RFLAGS_IF != 0 && vcpu.page.deliverable().is_some();
-        if awake {
+        if !for_good && vcpu.page.deliverable().is_some() {
             return Ok(Halt::Work);
         }
-        if let Some(deadline) = deadline.filter(|deadline| armed != Some(*deadline)) {
-            apic::arm_timer(deadline);
-            armed = Some(deadline);
+        let mut look = None;
+        if for_good {
+            if let Some(entry) = vm().others.called(vcpu.index) {
+                return Ok(Halt::Called(entry));
+            }
+            look = vm().others.next_look(began);
+        }
+        let next = [deadline, look].into_iter().flatten().min();
+        if let Some(next) = next.filter(|next| armed != Some(*next)) {
+            apic::arm_timer(next);
+            armed = Some(next);
         }
         turn_after_drain(vcpu.block);
     }

@@ -8,6 +8,7 @@ use paravisor::{
     platform_area::PlatformArea,
 };
 
+use super::vm::vm;
 use crate::{interrupt::counters::MISLED_STARTS, memory::guest::GuestRam};
 
 /// How L2's other CPUs start.
@@ -20,6 +21,12 @@ pub(super) struct Others {
 }
 
 impl Others {
+    /// When a CPU that has waited since `began` has to look into the mailbox again, if there is one.
+    pub(super) fn next_look(&self, began: u64) -> Option<u64> {
+        let next = || mailbox::next_look(began, cpu::tsc(), vm().millisecond);
+        self.mailbox.map(|_| next())
+    }
+
     /// Where CPU `index` starts, if L2 has called it by the mailbox. An address that no page table maps
     /// is no call: the CPU goes on waiting.
     pub(super) fn called(&self, index: usize) -> Option<u64> {

@@ -11,7 +11,7 @@
 //! a change of the IO-APIC's set of vectors by level has to be taken over.
 
 use log::{debug, warn};
-use paravisor::{exit::event::Event, mailbox};
+use paravisor::exit::event::Event;
 use tdcall::{ExitReason, InterruptionType, L2Exit, tdg::L2Return};
 use x86_64::instructions::interrupts;
 
@@ -178,8 +178,13 @@ fn follow(vcpu: &mut Vcpu, report: &L2Exit, next: Next) -> Result<(), Refused> {
             if exit::nmi::wakes(vcpu)? {
                 return Ok(());
             }
-            if halt::until_work(vcpu)? == Halt::Reset {
-                wait_for_start(vcpu)?;
+            match halt::until_work(vcpu)? {
+                Halt::Work => {}
+                Halt::Reset => wait_for_start(vcpu)?,
+                Halt::Called(entry) => {
+                    vcpu.take_init()?;
+                    start(vcpu, Place::LongMode(entry))?;
+                }
             }
         }
         Next::End(why) => end::of_l2(vcpu, format_args!("{why}")),
@@ -215,12 +220,16 @@ fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
         if let Some(entry) = vm().others.called(vcpu.index) {
             break Place::LongMode(entry);
         }
-        if vm().others.mailbox.is_some() {
-            apic::arm_timer(mailbox::next_look(began, cpu::tsc(), vm().millisecond));
+        if let Some(next) = vm().others.next_look(began) {
+            apic::arm_timer(next);
         }
         lose_interrupts(vcpu);
         halt::turn(vcpu.block);
     };
+    start(vcpu, place)
+}
+
+fn start(vcpu: &mut Vcpu, place: Place) -> Result<(), Refused> {
     lose_interrupts(vcpu);
     debug!("cpu {}: start {place:x?}", vcpu.index);
     vcpu.start_woken(place)

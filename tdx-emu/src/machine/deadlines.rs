@@ -26,16 +26,21 @@ pub(crate) fn set_host(deadline_ns: Option<u64>) {
     arm();
 }
 
-/// Sets when the guest of this CPU has to stop, in nanoseconds since boot.
+/// Sets when the guest of this CPU has to stop, in nanoseconds since boot. To be called by the run loop
+/// with a deadline that it found to be ahead. Should it have passed since, the timer ends at once: the
+/// loop has looked and enters the guest, so nothing else would stop it.
 pub(crate) fn set_guest(deadline_ns: Option<u64>) {
     let new = deadline_ns.unwrap_or(NEVER);
-    if GUEST[cpus::current()].swap(new, Relaxed) != new {
+    let old = GUEST[cpus::current()].swap(new, Relaxed);
+    if new <= clock::now_ns() {
+        lapic::arm_timer(new);
+    } else if old != new {
         arm();
     }
 }
 
-/// Arms the timer for what comes first. A guest's deadline that has passed is left to the run
-/// loop, which finds it by itself.
+/// Arms the timer for what comes first. A guest's deadline that has passed is left to the run loop,
+/// which looks before it enters the guest again; armed here, it would interrupt its own handler for ever.
 pub(crate) fn arm() {
     let cpu = cpus::current();
     let guest = GUEST[cpu].load(Relaxed);

@@ -44,7 +44,7 @@ pub(super) fn run(cpus: u8) -> Result<(), Failure> {
     }
     mailbox.ask(WAKE_UP, SLEEPER.into(), entry);
     wait::poll_until("waking", || WOKEN.load(SeqCst) == 1)?;
-    // Nobody waits any more: the command is not taken, and the CPU not started again.
+    // Nobody waits any more: the CPU runs. The command is not taken, and the CPU not started again.
     stays(mailbox, WAKE_UP, SLEEPER.into(), entry)?;
     mailbox.ask(0, 0, 0);
     line!("result nonsense=mailbox woken={}", WOKEN.load(SeqCst));
@@ -63,8 +63,9 @@ fn stays(mailbox: Mailbox, command: u16, id: u32, entry: u64) -> Result<(), Fail
     }
 }
 
-/// Where a CPU starts that the mailbox wakes: without a stack, it counts itself and stops.
+/// Where a CPU starts that the mailbox wakes: without a stack, it counts itself and goes on for ever. It
+/// does not halt: a CPU that halts with interrupts off may be called again.
 #[unsafe(naked)]
 extern "C" fn on_waking() {
-    naked_asm!("lock inc qword ptr [rip + {woken}]", "2:", "cli", "hlt", "jmp 2b", woken = sym WOKEN)
+    naked_asm!("lock inc qword ptr [rip + {woken}]", "2:", "pause", "jmp 2b", woken = sym WOKEN)
 }

@@ -26,6 +26,8 @@ pub(crate) fn scenarios() -> Vec<Trial> {
             refused("refusal", "the host answered INVALID_OPERAND at 0x8000")
         }),
         scenario("hypercalls::a_host_that_lies_gets_nothing_and_ends_nothing", lie),
+        scenario("hypercalls::events_meet_memory_that_is_being_converted", || deliveries("l2")),
+        scenario("hypercalls::events_that_the_host_leads_to_l1_are_delivered", || deliveries("l1")),
         scenario("hypercalls::a_guest_of_kvm_has_none", || {
             Stand::new(1, "scenario=hypercalls")
                 .run(|outcome| said(outcome, "L2 | ", "reason=hypercall what=\"the name\""))
@@ -51,6 +53,17 @@ fn all_converted(outcome: &Outcome) -> Verdict {
     let refused = outcome.console.iter().any(|line| line.contains("host_refusals"));
     check!(!refused, "the host refused a conversion");
     Ok(())
+}
+
+/// Each event is taken once, whoever settles the access that its delivery made.
+fn deliveries(resumed: &str) -> Verdict {
+    let stand = Stand::new(2, "scenario=deliveries").paravisor_option("identity=hyperv");
+    let stand = stand.emulator_option("conversion=slow");
+    stand.emulator_option(&format!("resume={resumed}")).run(|outcome| {
+        let figures = account::exact(outcome)?;
+        check!(figures.handled == 10, "{} handled", figures.handled);
+        Ok(())
+    })
 }
 
 /// The guest hears that its first page was not shared, and lives to tell; L1 says why.

@@ -30,6 +30,13 @@ pub(crate) fn scenarios() -> Vec<Trial> {
     trials.push(scenario("relay::doorbell_msix_is_relayed_on_4_cpus", || {
         exactly(4, "scenario=paced vectors=8 count=50", 400)
     }));
+    trials.push(scenario("relay::a_device_is_switched_while_another_interrupts", || {
+        Stand::new(2, "scenario=masters").run(|outcome| {
+            let figures = account::exact(outcome)?;
+            check!(figures.handled == 80, "{} handled, not 80", figures.handled);
+            Ok(())
+        })
+    }));
     trials
 }
 

@@ -18,6 +18,9 @@ static TABLE: Once<Table> = Once::new();
 /// How many NMIs are still to be answered with another one to the same CPU, which has to wait.
 pub(crate) static ECHOES: AtomicU32 = AtomicU32::new(0);
 
+/// What every handler of a device does before it acknowledges, if a scenario wants it to.
+pub(crate) static DELAY: Once<fn()> = Once::new();
+
 /// What the handler of an NMI does.
 const NMI_WORK: u32 = 20_000;
 
@@ -50,8 +53,11 @@ extern "C" fn interrupted(frame: &mut Frame) {
             apic::non_maskable(cpus::current());
         }
     }
-    if matches!(vector, vectors::SPURIOUS | vectors::NMI) {
+    if matches!(vector, vectors::SPURIOUS | vectors::NMI | vectors::SOFTWARE) {
         return;
+    }
+    if let Some(delay) = DELAY.get() {
+        delay();
     }
     devices::acknowledge(vector);
     apic::end_of_interrupt();

@@ -37,8 +37,10 @@ pub(crate) fn total() -> u64 {
 
 /// Checks that no vector was taken that no source has.
 pub(crate) fn nothing_unexpected() -> Result<(), Failure> {
-    let is_known =
-        |vector: u8| is_of_device(vector) || matches!(vector, vectors::SERIAL | vectors::TIMER);
+    let is_known = |vector: u8| {
+        is_of_device(vector)
+            || matches!(vector, vectors::SERIAL | vectors::TIMER | vectors::SOFTWARE)
+    };
     let unexpected = |vector: &u8| !is_known(*vector) && handled::of(*vector) > 0;
     match INTERRUPTS.into_iter().find(unexpected) {
         None => Ok(()),

@@ -11,6 +11,7 @@
 //! | burst        | `count` rounds, all entries of a round at once |
 //! | storm        | `count` rounds without waiting; rings may merge |
 //! | unmap        | `count` changes to entries that are being rung |
+//! | masters      | one CPU switches edu's access to memory while the doorbell interrupts another |
 //! | exhaust      | more entries than a CPU has vectors set aside for them |
 //! | spurious     | entries are rung that are masked or were never set up |
 //! | lines        | the serial port interrupts by edge and by level |
@@ -20,6 +21,7 @@
 //! | nonsense     | nonsense for what the part named after a colon says: see `nonsense` |
 //! | fatal        | the end of this guest, in the way named after a colon: see `fatal` |
 //! | hypercalls   | memory is shared with the host and taken back; nonsense is refused |
+//! | deliveries   | events are delivered to memory of which a part is being shared |
 //! | idle         | everything set up, nothing asked, no end |
 
 /// What a scenario works with.
@@ -39,6 +41,9 @@ mod storm;
 
 /// Entries change while they are being rung.
 mod unmap;
+
+/// A device is switched while another interrupts.
+mod masters;
 
 /// More entries than one CPU can take.
 mod exhaust;
@@ -69,6 +74,9 @@ mod fatal;
 
 /// What a guest of Hyper-V asks for.
 mod hypercalls;
+
+/// Events for memory on the move.
+mod deliveries;
 
 use self::exact::Pace;
 use self::machine::Machine;
@@ -118,6 +126,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "burst" => exact::exchange(machine, Pace::Burst, 8, 100),
         "storm" => storm::run(machine),
         "unmap" => unmap::run(machine),
+        "masters" => masters::run(machine),
         "exhaust" => exhaust::run(machine),
         "spurious" => spurious::run(machine),
         "lines" => lines::run(machine.cpus()),
@@ -125,6 +134,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "legacy" => legacy::run(machine),
         "odd-memory" => odd_memory::run(machine),
         "hypercalls" => hypercalls::run(machine),
+        "deliveries" => deliveries::run(machine),
         "idle" => odd::idle(machine),
         _ => Err(Failure::NoScenario),
     }

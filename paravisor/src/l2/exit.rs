@@ -122,11 +122,16 @@ fn emulate(vcpu: &mut Vcpu, report: &L2Exit, emulation: Emulation) -> Result<Nex
     }
 }
 
-/// An event could not be delivered, because there is nothing where it pushes to or reads from. A
-/// processor would write to nowhere and go on to shut down.
-pub(super) fn during_delivery(report: &L2Exit) -> Next {
-    warn!("delivery of an event to nowhere: gpa={:#x}", report.gpa);
-    Next::End("triple fault")
+/// An event could not be delivered, because L2's tables did not map what it pushes to or reads from. If
+/// that is memory of L2's own, it is given back and the event delivered after all: the host may have
+/// had it inaccessible for a moment. Elsewhere is nothing: a processor would write to nowhere and go on
+/// to shut down.
+pub(super) fn during_delivery(vcpu: &mut Vcpu, report: &L2Exit) -> Next {
+    let restored = ept_violation::restore_during_delivery(vcpu, report);
+    restored.unwrap_or_else(|| {
+        warn!("delivery of an event to nowhere: gpa={:#x}", report.gpa);
+        Next::End("triple fault")
+    })
 }
 
 /// The delivery of `event` would have switched tasks, which L2's processor cannot do: as if the gate

@@ -119,7 +119,7 @@ fn take_exit(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
         // The exit is about the delivery, not about the instruction at RIP.
         return Ok(match report.reason.basic() {
             ExitReason::TRIPLE_FAULT => Next::End("triple fault"),
-            ExitReason::EPT_VIOLATION => exit::during_delivery(report),
+            ExitReason::EPT_VIOLATION => exit::during_delivery(vcpu, report),
             ExitReason::TASK_SWITCH => exit::during_task_switch(event),
             _ => Next::Resume,
         });
@@ -132,7 +132,9 @@ fn take_exit(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
 fn take_host_routed(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
     give_back(vcpu, report);
     match report.reason.basic() {
-        ExitReason::EPT_VIOLATION if vcpu.event.is_some() => Ok(exit::during_delivery(report)),
+        ExitReason::EPT_VIOLATION if vcpu.event.is_some() => {
+            Ok(exit::during_delivery(vcpu, report))
+        }
         ExitReason::EPT_VIOLATION => exit::handle(vcpu, report),
         ExitReason::EXCEPTION_OR_NMI => Ok(bounced(report)),
         _ => Ok(Next::Resume),

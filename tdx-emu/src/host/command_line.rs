@@ -12,7 +12,8 @@
 //! | `relay_stride` | bytes between its blocks                          | `0`                   |
 //! | `devices`      | PCI ids given to the TD                           | `1234:11e8,1af4:1110` |
 //! | `unasked`      | `vector:count`: posted to the first CPU as it halts | none                |
-//! | `conversion`   | of memory: `honest`, `parts`, `stuck`, `astray`, `refusal`, `lie` | `honest` |
+//! | `resume`       | who goes on when L2 was given memory: `l2`, or `l1` | `l2`                |
+//! | `conversion`   | of memory: `honest`, `parts`, `stuck`, `astray`, `refusal`, `lie`, `slow` | `honest` |
 
 use core::fmt;
 
@@ -53,6 +54,8 @@ pub(crate) enum Conversion {
     Refusal,
     /// Not at all, and says that it did.
     Lie,
+    /// All of it, but pages that it splits are out of reach for a while.
+    Slow,
 }
 
 /// What the command line asks for.
@@ -72,6 +75,8 @@ pub(crate) struct CommandLine {
     pub(crate) relay_stride: u64,
     /// Interrupts that nobody asks for.
     pub(crate) unasked: Option<Unasked>,
+    /// Whether L1 goes on when L2 was given memory.
+    pub(crate) resume_l1: bool,
     /// How memory is converted.
     pub(crate) conversion: Conversion,
     devices: [Option<PciId>; DEVICES],
@@ -90,6 +95,7 @@ impl Default for CommandLine {
             relay_table: None,
             relay_stride: 0,
             unasked: None,
+            resume_l1: false,
             conversion: Conversion::Honest,
             devices,
         }
@@ -164,6 +170,7 @@ impl CommandLine {
             }
             "devices" => self.devices = devices(value).ok_or(bad("up to 8 vendor:device"))?,
             "unasked" => self.unasked = Some(unasked(value).ok_or(bad("vector:count"))?),
+            "resume" => self.resume_l1 = is_l1(value).ok_or(bad("`l1` or `l2`"))?,
             "conversion" => {
                 self.conversion = conversion(value).ok_or(bad("a manner of conversion"))?;
             }
@@ -187,6 +194,14 @@ fn flag(value: &str) -> Option<bool> {
     }
 }
 
+fn is_l1(value: &str) -> Option<bool> {
+    match value {
+        "l1" => Some(true),
+        "l2" => Some(false),
+        _ => None,
+    }
+}
+
 fn hex(value: &str) -> Option<u64> {
     u64::from_str_radix(value.strip_prefix("0x").unwrap_or(value), 16).ok()
 }
@@ -206,6 +221,7 @@ fn conversion(value: &str) -> Option<Conversion> {
         "astray" => Conversion::Astray,
         "refusal" => Conversion::Refusal,
         "lie" => Conversion::Lie,
+        "slow" => Conversion::Slow,
         _ => return None,
     })
 }
@@ -234,12 +250,13 @@ mod tests {
     #[test]
     fn every_key_is_understood() {
         let text = "host=kvm vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
-                    relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts";
+                    relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts \
+                    resume=l1";
         let parsed = CommandLine::parse(text).unwrap();
         assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
         assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
         assert_eq!(parsed.unasked, Some(Unasked { vector: 95, count: 10 }));
-        assert_eq!(parsed.conversion, Conversion::Parts);
+        assert_eq!((parsed.conversion, parsed.resume_l1), (Conversion::Parts, true));
         assert_eq!(parsed.log, log::LevelFilter::Debug);
         assert!(parsed.devices().eq([PciId { vendor: 0x8086, device: 0x100e }]));
     }
@@ -262,6 +279,7 @@ mod tests {
             "host=xen",
             "unasked=8:1",
             "conversion=maybe",
+            "resume=l3",
         ] {
             let error = CommandLine::parse(text).unwrap_err();
             assert!(matches!(error, Error::BadValue { .. }), "{text}");

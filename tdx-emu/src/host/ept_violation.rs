@@ -3,7 +3,7 @@
 //!
 //! | who, where                           | what                                     |
 //! |--------------------------------------|------------------------------------------|
-//! | any VM, private memory of the TD     | give it; the TD accepts it               |
+//! | any VM, private memory of the TD     | give it; the TD accepts it. L2 goes on, or L1 if the command line says so |
 //! | L2, shared (device registers)        | resume L1, which emulates the access     |
 //! | L2, private but no memory of the TD  | resume L1                                |
 //! | L1 changes attributes, table missing | give the table                           |
@@ -55,7 +55,7 @@ pub(crate) fn handle(td: &Td, vcpu: &Vcpu, registers: &Registers) -> u64 {
             format_args!("memory cannot be given: gpa={gpa:#x} vm={vm} {extended:?}: {failure}"),
         );
     }
-    0
+    if vm != 0 && td.resume_l1 { RESUME_L1 } else { 0 }
 }
 
 fn died(vcpu: &Vcpu, message: core::fmt::Arguments<'_>) -> ! {

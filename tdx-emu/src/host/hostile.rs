@@ -13,21 +13,31 @@ use super::{
     td::{PAGE, SHARED_BIT},
     vcpu::Vcpu,
 };
+use crate::machine::clock;
 
 impl Conversion {
     /// How many of `size` bytes it converts in a call.
     pub(crate) fn part(self, size: u64) -> u64 {
         match self {
-            Self::Honest => size,
+            Self::Honest | Self::Slow => size,
             Self::Parts => size.min(3 * PAGE),
             Self::Stuck | Self::Astray | Self::Refusal | Self::Lie => 0,
+        }
+    }
+
+    /// Takes its time while a page is blocked, so that others run into it.
+    pub(crate) fn dawdle(self) {
+        const LONG_NS: u64 = 500_000;
+        let end = clock::now_ns() + LONG_NS;
+        while self == Self::Slow && clock::now_ns() < end {
+            core::hint::spin_loop();
         }
     }
 
     /// What it says of the rest, which begins at `gpa`: R10 and R11.
     pub(crate) fn of_the_rest(self, gpa: u64) -> (VmcallStatus, u64) {
         match self {
-            Self::Honest | Self::Lie => (VmcallStatus::SUCCESS, 0),
+            Self::Honest | Self::Slow | Self::Lie => (VmcallStatus::SUCCESS, 0),
             Self::Parts | Self::Stuck => (VmcallStatus::RETRY, gpa),
             Self::Astray => (VmcallStatus::RETRY, (gpa ^ SHARED_BIT) + PAGE),
             Self::Refusal => (VmcallStatus::INVALID_OPERAND, gpa),

@@ -185,7 +185,10 @@ impl PrivateMemory {
         let start = align(gpa, LARGE);
         module::tdh_mem_range_block(start, LARGE, self.tdr).map_err(Failure::Refused)?;
         self.track()?;
-        Td::get().into_iter().for_each(Td::flush_translations);
+        if let Some(td) = Td::get() {
+            td.flush_translations();
+            td.conversion.dawdle();
+        }
         let table = || memory::alloc_page().ok_or(Failure::NoMemory);
         let (l1, l2) = (table()?, [Some(table()?), None, None]);
         module::tdh_mem_page_demote(start, LARGE, self.tdr, l1, l2).map_err(Failure::Refused)?;

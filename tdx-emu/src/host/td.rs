@@ -47,6 +47,8 @@ pub(crate) struct Td {
     pub(crate) quoting: Quoting,
     /// Interrupts that it did not ask for.
     pub(crate) unasked: UnaskedInterrupts,
+    /// Whether L1 goes on when L2 was given memory.
+    pub(crate) resume_l1: bool,
     /// How it has memory converted.
     pub(crate) conversion: Conversion,
 }

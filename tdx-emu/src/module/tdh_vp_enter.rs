@@ -17,8 +17,9 @@ use super::{
     td::op_state,
     td_exit::{HostRegisters, TdExit, merge_answer},
     vcpu::{HostRouted, LastTdExit, Vcpu, VcpuState},
+    vmcs::Vmcs,
 };
-use crate::svm::physical::Hpa;
+use crate::svm::{decode, narrow::low_32, physical::Hpa};
 
 /// Flag of `TDH.VP.ENTER`: whether trying again may help, said to the guest. Legal only after a
 /// trap-like asynchronous exit, of which this module has none.
@@ -107,13 +108,22 @@ fn enter(vcpu: &mut Vcpu, host: &mut HostRegisters, sept: Sept) -> Result<(), Td
     Ok(())
 }
 
+/// Length of the instruction that is the event, if it is one: it returns behind itself.
+fn event_length(vmcs: &Vmcs) -> u32 {
+    if vmcs.idt_vectoring.kind().is_software() {
+        decode::instruction(vmcs.vmcb).map_or(0, |instruction| low_32(instruction.len() as u64))
+    } else {
+        0
+    }
+}
+
 /// Injects again the event whose delivery the last exit interrupted, once.
 pub(crate) fn reinject(vcpu: &mut Vcpu) {
     let vmcs = &mut vcpu.vm_mut().vmcs;
     if vmcs.idt_vectoring.valid() {
         vmcs.entry_interruption = vmcs.idt_vectoring;
         vmcs.entry_error_code = vmcs.idt_vectoring_error;
-        vmcs.entry_length = 0;
+        vmcs.entry_length = event_length(vmcs);
         vmcs.idt_vectoring = InterruptionInfo::new();
     }
 }

@@ -75,6 +75,8 @@ fields! {
     /// Bit 0: nested paging.
     set set_np_enable: u64 = quad 0x090;
     /// Event to inject.
+    get event_inj: u64 = quad 0x0a8;
+    /// Event to inject.
     set set_event_inj: u64 = quad 0x0a8;
     /// Root of the nested page tables.
     get n_cr3: u64 = quad 0x0b0;

@@ -12,6 +12,10 @@
 use core::arch::{asm, naked_asm};
 
 use super::{physical::Hpa, vmcb::Vmcb};
+use crate::machine::{interrupt, lapic};
+
+/// Makes the guest exit right behind the delivery of an interrupt, and has no other meaning.
+const BEHIND_INJECTION_VECTOR: u8 = 0xf4;
 
 /// Sixteen general registers in x86 register-number order, as they were at the last exit. RSP
 /// belongs to a virtual machine, not to the register file: it is kept in the VMCB and copied here
@@ -40,6 +44,9 @@ pub(crate) const RDI: usize = 7;
 /// Runs the guest of `vmcb` until it exits.
 pub(crate) fn run(vmcb: Vmcb, gprs: &mut Gprs) {
     vmcb.set_rax(gprs.0[RAX]);
+    if injects_interrupt(vmcb) {
+        lapic::self_ipi(BEHIND_INJECTION_VECTOR);
+    }
     // SAFETY: loads guest state that the emulator itself never uses (no FS, GS, TR or SYSCALL).
     unsafe { asm!("vmload rax", in("rax") vmcb.page(), options(nostack)) };
     // SAFETY: the VMCB confines the guest to its nested table; our state is restored by VMRUN's
@@ -51,9 +58,20 @@ pub(crate) fn run(vmcb: Vmcb, gprs: &mut Gprs) {
     gprs.0[RSP] = vmcb.rsp();
 }
 
+/// Whether VMRUN delivers an external interrupt. QEMU then forgets to forget it: should one of its
+/// threads call the CPU out of the guest's code before the next exit, to drop translations say, the
+/// guest takes the interrupt a second time, interrupt flag or not. So the guest exits at once.
+fn injects_interrupt(vmcb: Vmcb) -> bool {
+    const VALID: u64 = 1 << 31;
+    const KIND: u64 = 7 << 8;
+    const EXTERNAL_INTERRUPT: u64 = 0;
+    vmcb.event_inj() & (VALID | KIND) == VALID | EXTERNAL_INTERRUPT
+}
+
 /// Enables SVM on this CPU, with `host_save_area` for VMRUN's own use.
 pub(crate) fn enable(host_save_area: Hpa) {
     const VM_HSAVE_PA: u32 = 0xc001_0117;
+    interrupt::set_handler(BEHIND_INJECTION_VECTOR, |_| {});
     let mut register = x86_64::registers::model_specific::Msr::new(VM_HSAVE_PA);
     // SAFETY: the page was allocated for this purpose and is never freed.
     unsafe { register.write(host_save_area) };

@@ -87,6 +87,12 @@ impl Function {
         self.write(COMMAND, command | MEMORY | MASTER | NO_INTX);
     }
 
+    /// Lets the function write to memory if it may not, and the other way round.
+    pub(crate) fn switch_master(self) {
+        let [low, high, ..] = self.read(COMMAND).to_le_bytes();
+        self.write(COMMAND, u32::from(u16::from_le_bytes([low, high])) ^ MASTER);
+    }
+
     /// Offset of the capability with identifier `id`.
     pub(crate) fn capability(self, id: u8) -> Option<u8> {
         let [mut offset, ..] = self.read(CAPABILITIES).to_le_bytes();

@@ -39,12 +39,12 @@ const PAGE: u64 = 0x1000;
 
 /// Handles a violation.
 pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
+    if is_memory(report.gpa) {
+        return Ok(restore_private(vcpu, report, report.gpa));
+    }
     let shared_bit = vm().shared_bit;
     let gpa = report.gpa & !shared_bit;
     let is_shared = report.gpa & shared_bit != 0;
-    if !is_shared && gpa < GuestRam::get().end() {
-        return Ok(restore_private(vcpu, report, gpa));
-    }
     let access = EptViolationQualification::from_bits(report.qualification);
     if access.fetch() {
         return Ok(Next::GENERAL_PROTECTION);
@@ -74,6 +74,19 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> 
     let skip = L2Exit { instruction_length: access.length.into(), ..*report };
     vcpu.skip(&skip);
     Ok(Next::Resume)
+}
+
+/// Handles a violation in the delivery of an event. `None` if no memory of L2's can be restored there.
+pub(super) fn restore_during_delivery(vcpu: &mut Vcpu, report: &L2Exit) -> Option<Next> {
+    let restored = is_memory(report.gpa).then(|| restore_private(vcpu, report, report.gpa))?;
+    // A page that L2 shares takes no event, and no exception about it.
+    (!matches!(restored, Next::Inject(_))).then_some(restored)
+}
+
+/// Whether an address is private and of L2's RAM.
+fn is_memory(gpa: u64) -> bool {
+    // Shared addresses are above all RAM.
+    gpa < GuestRam::get().end()
 }
 
 /// Reads a device that L1 is. `None` if there is none.

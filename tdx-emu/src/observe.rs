@@ -178,6 +178,16 @@ pub(crate) fn l1_interrupt(cpu: usize, vector: u8) {
     figures.lanes.taken(lane, slot, &figures.rows, &figures.pass);
 }
 
+/// L1 executed so many instructions, if that is what the machine's clock counts.
+pub(crate) fn l1_executed(cpu: usize, instructions: u64) {
+    of(cpu).l1_instructions.add(instructions);
+}
+
+/// L1 called a leaf of the module.
+pub(crate) fn tdcall(cpu: usize, leaf: u16) {
+    note(cpu, Event::Tdcall, 0, leaf.into());
+}
+
 /// L1 entered an L2.
 pub(crate) fn vp_enter(cpu: usize, vm: u8, rvi: u8) {
     note(cpu, Event::VpEnter, rvi, u64::from(vm));
@@ -287,7 +297,9 @@ fn of(cpu: usize) -> &'static Figures {
 
 fn note(cpu: usize, event: Event, vector: u8, arg: u64) {
     let Some(options) = OPTIONS.get().filter(|options| options.trace == Trace::On) else { return };
-    of(cpu).trace.note(Entry { ts: (options.clock)(), event, vector, arg });
+    let figures = of(cpu);
+    let (ts, l1) = ((options.clock)(), figures.l1_instructions.get());
+    figures.trace.note(Entry { ts, l1, event, vector, arg });
 }
 
 /// What the paravisor's table says about a lane.

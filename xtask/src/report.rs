@@ -156,6 +156,9 @@ pub struct End {
 pub struct TraceEvent {
     /// The time-stamp counter.
     pub ts: u64,
+    /// Instructions that L1 had executed on that CPU, if instructions are what the machine counts.
+    #[serde(default)]
+    pub l1: u64,
     /// The virtual CPU concerned.
     pub cpu: u32,
     /// What it was.

@@ -78,7 +78,8 @@ fn single_events(events: &[&TraceEvent], out: &mut Vec<Value>) {
             0 => event.event.clone(),
             vector => format!("{} {vector:#04x}", event.event),
         };
-        let arguments = json!({"vector": event.vector, "arg": format!("{:#x}", event.arg)});
+        let arguments =
+            json!({"vector": event.vector, "arg": format!("{:#x}", event.arg), "l1": event.l1});
         out.push(slice(&name, event, gap.clamp(1, LONGEST), &arguments));
     }
 }
@@ -178,7 +179,7 @@ mod tests {
     use crate::report::TraceEvent;
 
     fn event(ts: u64, cpu: u32, event: &str, vector: u32, arg: u64) -> TraceEvent {
-        TraceEvent { ts, cpu, event: event.to_owned(), vector, arg }
+        TraceEvent { ts, l1: 0, cpu, event: event.to_owned(), vector, arg }
     }
 
     fn phases(events: &[TraceEvent]) -> Vec<(String, u64, f64)> {

@@ -21,7 +21,8 @@ use super::{
     ve,
 };
 use crate::{
-    machine::interrupt,
+    machine::{cpus, interrupt},
+    observe,
     svm::{
         decode,
         exit::{self, Exit, VmxExit},
@@ -58,7 +59,10 @@ fn step(vcpu: &mut Vcpu) -> Result<(), TdExit> {
         }
     }
     let vmcb = vcpu.vmcb();
-    vmrun::run(vmcb, &mut vcpu.gprs);
+    let instructions = vmrun::run(vmcb, &mut vcpu.gprs);
+    if vcpu.current == 0 {
+        observe::l1_executed(cpus::current(), instructions);
+    }
     let (event, error_code) = exit::idt_vectoring(vmcb);
     let mut decoded = exit::decode(vmcb, &vcpu.gprs);
     if let Exit::Vmx(exit) = &mut decoded
@@ -221,6 +225,10 @@ pub(crate) fn conclude(
     length: u64,
     result: Result<(), Stop>,
 ) -> Result<(), TdExit> {
+    if vcpu.current == 0 && matches!(result, Ok(()) | Err(Stop::Status(_))) {
+        // Executed, if not by the processor.
+        observe::l1_executed(cpus::current(), 1);
+    }
     match result {
         Ok(()) => vcpu.vmcb().advance(length),
         Err(Stop::Status(status)) => {

@@ -16,7 +16,11 @@ use super::{
     unsupported,
     vcpu::{Vcpu, exception},
 };
-use crate::svm::{exit::privilege_level, narrow::low_16, vmrun::RAX};
+use crate::{
+    machine::cpus,
+    observe,
+    svm::{exit::privilege_level, narrow::low_16, vmrun::RAX},
+};
 
 /// `TDG.VP.VMCALL`.
 pub(crate) mod vp_vmcall;
@@ -94,6 +98,7 @@ pub(crate) fn dispatch(vcpu: &mut Vcpu) -> Result<(), TdExit> {
 
 fn leaf(vcpu: &mut Vcpu) -> Result<Completion, Stop> {
     let number = low_16(vcpu.gprs.0[RAX]);
+    observe::tdcall(cpus::current(), number);
     let status = match Leaf::from_bits(number) {
         Leaf::VP_VMCALL => vp_vmcall::handle(vcpu)?,
         Leaf::VP_INFO => vp_info::handle(vcpu)?,

@@ -20,6 +20,8 @@ pub(crate) struct Figures {
     pub(crate) td_exits: Counter,
     /// Those of them made by TDVMCALL.
     pub(crate) tdvmcalls: Counter,
+    /// Instructions that L1 executed, if instructions are what drives the clocks.
+    pub(crate) l1_instructions: Counter,
     /// Messages between device and L1.
     pub(crate) lanes: Lanes,
     /// The relay paths.
@@ -41,6 +43,7 @@ impl Figures {
             vp_enter_refused: Counter::new(),
             td_exits: Counter::new(),
             tdvmcalls: Counter::new(),
+            l1_instructions: Counter::new(),
             lanes: Lanes::new(),
             rows: Rows::new(),
             pass: Pass::new(),

@@ -134,8 +134,9 @@ pub(crate) fn cpu(sink: Sink<'_>, cpu: usize, figures: &Figures, mappings: usize
 pub(crate) fn trace(sink: Sink<'_>, cpu: usize, figures: &Figures) {
     for entry in figures.trace.entries() {
         sink(format_args!(
-            r#"{{"type":"trace","ts":{},"cpu":{cpu},"event":"{}","vector":{},"arg":{}}}"#,
+            r#"{{"type":"trace","ts":{},"l1":{},"cpu":{cpu},"event":"{}","vector":{},"arg":{}}}"#,
             entry.ts,
+            entry.l1,
             entry.event.name(),
             entry.vector,
             entry.arg,

@@ -35,10 +35,12 @@ pub(crate) enum Event {
     Tdvmcall,
     /// L1 ended an interrupt.
     Eoi,
+    /// L1 called the module; arg = leaf.
+    Tdcall,
 }
 
 impl Event {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Device,
         Self::Post,
         Self::Notification,
@@ -49,6 +51,7 @@ impl Event {
         Self::TdExit,
         Self::Tdvmcall,
         Self::Eoi,
+        Self::Tdcall,
     ];
 
     /// The name in the report.
@@ -64,6 +67,7 @@ impl Event {
             Self::TdExit => "td_exit",
             Self::Tdvmcall => "tdvmcall",
             Self::Eoi => "eoi",
+            Self::Tdcall => "tdcall",
         }
     }
 }
@@ -73,6 +77,8 @@ impl Event {
 pub(crate) struct Entry {
     /// Time-stamp counter.
     pub(crate) ts: u64,
+    /// Instructions that L1 had executed on this CPU.
+    pub(crate) l1: u64,
     /// What happened.
     pub(crate) event: Event,
     /// The vector concerned, or 0.
@@ -84,6 +90,7 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 struct Slot {
     ts: AtomicU64,
+    l1: AtomicU64,
     what: AtomicU64,
     arg: AtomicU64,
 }
@@ -101,7 +108,12 @@ impl Ring {
         Self {
             noted: AtomicU64::new(0),
             slots: [const {
-                Slot { ts: AtomicU64::new(0), what: AtomicU64::new(0), arg: AtomicU64::new(0) }
+                Slot {
+                    ts: AtomicU64::new(0),
+                    l1: AtomicU64::new(0),
+                    what: AtomicU64::new(0),
+                    arg: AtomicU64::new(0),
+                }
             }; EVENTS],
         }
     }
@@ -110,6 +122,7 @@ impl Ring {
     pub(crate) fn note(&self, entry: Entry) {
         let slot = self.slot(self.noted.fetch_add(1, Relaxed));
         slot.ts.store(entry.ts, Relaxed);
+        slot.l1.store(entry.l1, Relaxed);
         slot.what.store((entry.event as u64) << 8 | u64::from(entry.vector), Relaxed);
         slot.arg.store(entry.arg, Relaxed);
     }
@@ -126,6 +139,7 @@ impl Ring {
             let [vector, event, ..] = slot.what.load(Relaxed).to_le_bytes();
             Some(Entry {
                 ts: slot.ts.load(Relaxed),
+                l1: slot.l1.load(Relaxed),
                 event: *Event::ALL.get(usize::from(event))?,
                 vector,
                 arg: slot.arg.load(Relaxed),
@@ -154,10 +168,11 @@ mod tests {
     fn the_oldest_events_are_overwritten_and_counted() {
         let ring = Box::new(Ring::new());
         for ts in 0..EVENTS as u64 + 3 {
-            ring.note(Entry { ts, event: Event::Eoi, vector: 0x40, arg: ts });
+            ring.note(Entry { ts, l1: 2 * ts, event: Event::Eoi, vector: 0x40, arg: ts });
         }
         assert_eq!(ring.dropped(), 3);
-        assert_eq!(ring.entries().next().unwrap().ts, 3);
+        let first = ring.entries().next().unwrap();
+        assert_eq!((first.ts, first.l1), (3, 6));
         assert_eq!(ring.entries().count(), EVENTS);
     }
 }

@@ -5,6 +5,9 @@
 //! interrupt makes the guest exit and nothing else. VMRUN leaves FS, GS, TR, LDTR and the SYSCALL
 //! state in the processor; VMLOAD and VMSAVE around it make the VMCB whole.
 //!
+//! The time-stamp counter is read right before and right after. Where it counts instructions, the
+//! difference less [`OWN_INSTRUCTIONS`] is how many the guest executed, and none of the emulator's.
+//!
 //! Spec: APM "VMRUN Instruction", "VMSAVE and VMLOAD Instructions".
 
 #![expect(unsafe_code, reason = "VMRUN has no intrinsic")]
@@ -16,6 +19,10 @@ use crate::machine::{interrupt, lapic};
 
 /// Makes the guest exit right behind the delivery of an interrupt, and has no other meaning.
 const BEHIND_INJECTION_VECTOR: u8 = 0xf4;
+
+/// Instructions from one reading of the time-stamp counter to the other, both in [`vmrun`], if the guest
+/// executes none.
+const OWN_INSTRUCTIONS: u64 = 40;
 
 /// Sixteen general registers in x86 register-number order, as they were at the last exit. RSP
 /// belongs to a virtual machine, not to the register file: it is kept in the VMCB and copied here
@@ -41,8 +48,9 @@ pub(crate) const RSI: usize = 6;
 /// Index of RDI in [`Gprs`].
 pub(crate) const RDI: usize = 7;
 
-/// Runs the guest of `vmcb` until it exits.
-pub(crate) fn run(vmcb: Vmcb, gprs: &mut Gprs) {
+/// Runs the guest of `vmcb` until it exits. Returns how many instructions it executed, the one that
+/// exits not among them, if instructions are what the time-stamp counter counts.
+pub(crate) fn run(vmcb: Vmcb, gprs: &mut Gprs) -> u64 {
     vmcb.set_rax(gprs.0[RAX]);
     if injects_interrupt(vmcb) {
         lapic::self_ipi(BEHIND_INJECTION_VECTOR);
@@ -51,11 +59,12 @@ pub(crate) fn run(vmcb: Vmcb, gprs: &mut Gprs) {
     unsafe { asm!("vmload rax", in("rax") vmcb.page(), options(nostack)) };
     // SAFETY: the VMCB confines the guest to its nested table; our state is restored by VMRUN's
     // host save area and by the stub itself.
-    unsafe { vmrun(vmcb.page(), gprs) };
+    let ticks = unsafe { vmrun(vmcb.page(), gprs) };
     // SAFETY: stores guest state into a page that is this CPU's own.
     unsafe { asm!("vmsave rax", in("rax") vmcb.page(), options(nostack)) };
     gprs.0[RAX] = vmcb.rax();
     gprs.0[RSP] = vmcb.rsp();
+    ticks.saturating_sub(OWN_INSTRUCTIONS)
 }
 
 /// Whether VMRUN delivers an external interrupt. QEMU then forgets to forget it: should one of its
@@ -83,7 +92,7 @@ pub(crate) fn enable(host_save_area: Hpa) {
 ///
 /// GIF=0 and IF=0; `vmcb` is a valid VMCB whose guest cannot reach the emulator's memory.
 #[unsafe(naked)]
-unsafe extern "sysv64" fn vmrun(vmcb: Hpa, gprs: *mut Gprs) {
+unsafe extern "sysv64" fn vmrun(vmcb: Hpa, gprs: *mut Gprs) -> u64 {
     naked_asm!(
         "push rbx",
         "push rbp",
@@ -92,6 +101,10 @@ unsafe extern "sysv64" fn vmrun(vmcb: Hpa, gprs: *mut Gprs) {
         "push r14",
         "push r15",
         "push rsi",
+        "rdtsc",
+        "shl rdx, 32",
+        "or rax, rdx",
+        "push rax",
         "mov rax, rdi",
         "mov rcx, [rsi + 1*8]",
         "mov rdx, [rsi + 2*8]",
@@ -112,7 +125,7 @@ unsafe extern "sysv64" fn vmrun(vmcb: Hpa, gprs: *mut Gprs) {
         "vmrun rax",
         "cli",
         // The guest's RSI on the stack, ours in RSI.
-        "xchg rsi, [rsp]",
+        "xchg rsi, [rsp + 8]",
         "mov [rsi + 1*8], rcx",
         "mov [rsi + 2*8], rdx",
         "mov [rsi + 3*8], rbx",
@@ -126,8 +139,13 @@ unsafe extern "sysv64" fn vmrun(vmcb: Hpa, gprs: *mut Gprs) {
         "mov [rsi + 13*8], r13",
         "mov [rsi + 14*8], r14",
         "mov [rsi + 15*8], r15",
+        "pop rcx",
         "pop rax",
         "mov [rsi + 6*8], rax",
+        "rdtsc",
+        "shl rdx, 32",
+        "or rax, rdx",
+        "sub rax, rcx",
         "pop r15",
         "pop r14",
         "pop r13",

@@ -20,6 +20,8 @@ mod unmap;
 
 mod mailbox;
 
+mod reuse;
+
 use proxy_irq::{L2Vector, Slot};
 
 /// Explores every interleaving of `body`.

@@ -15,7 +15,7 @@ use crate::{apic, interrupt::vectors};
 /// The most virtual CPUs an image serves.
 pub(crate) const MAX_VCPUS: usize = 16;
 
-/// The relay's state of each CPU. An observer outside the TD finds it by this name.
+/// The relay's state of each CPU, the virtual-APIC page of its L2 included. An observer outside the TD finds it by this name.
 #[unsafe(no_mangle)]
 pub(crate) static RELAY_TABLE: [RelayBlock; MAX_VCPUS] = [const { RelayBlock::new() }; MAX_VCPUS];
 

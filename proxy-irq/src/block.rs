@@ -3,50 +3,57 @@
 //!
 //! | offset | field            | written by                         |
 //! |--------|------------------|------------------------------------|
-//! | 0x000  | slots            | owner; control plane while unused  |
-//! | 0x100  | dirty flag       | owner                              |
-//! | 0x104  | `remote_pending` | anyone, by read-modify-write only  |
-//! | 0x108  | enter state      | owner                              |
-//! | 0x110  | quiescence count | owner                              |
-//! | 0x140  | banks            | owner                              |
-//! | 0x180  | remote banks     | anyone, by read-modify-write only  |
-//! | 0x200  | mailbox          | control plane and owner, see below |
-//! | 0x380  | counters         | owner; control plane its own two   |
+//! | 0x0000 | registers of L2's APIC, VIRR at 0x200 | processor and owner |
+//! | 0x0800 | the relay's banks in the same page    | owner               |
+//! | 0x1000 | slots            | owner; control plane while unused  |
+//! | 0x1100 | dirty flag       | owner                              |
+//! | 0x1104 | `remote_pending` | anyone, by read-modify-write only  |
+//! | 0x1108 | enter state      | owner                              |
+//! | 0x1110 | quiescence count | owner                              |
+//! | 0x1118 | VIRR as it was   | owner                              |
+//! | 0x1180 | remote banks     | anyone, by read-modify-write only  |
+//! | 0x1200 | mailbox          | control plane and owner, see below |
+//! |        | owner's, counters | owner; control plane its own two  |
 //!
-//! The slots come first, the block is 128-aligned (two lines: the adjacent-line prefetcher works in
-//! pairs), and what other CPUs write never shares a line with what the interrupt path reads or
-//! writes on every interrupt. Interrupt code in assembly relies on these offsets, so they are public
-//! constants and checked here.
+//! What a slot word names is a dword of the first page: a register of L2's APIC, or a bank in the half
+//! of the page that the processor leaves alone. So one mechanism serves both, without a branch.
+//!
+//! What the interrupt path and the pass touch beyond that page is six cache lines: four of slots, one
+//! of control, one of remote banks. They lie in pairs (the adjacent-line prefetcher works in pairs),
+//! and what other CPUs write often, the remote banks, has a pair of its own. Interrupt code in assembly
+//! relies on the offsets, so they are public constants and checked here.
 
-use core::sync::atomic::AtomicU64 as Figure;
+use core::sync::atomic::{AtomicU8 as OwnU8, AtomicU32 as OwnU32, AtomicU64 as Figure};
 
 use crossbeam_utils::CachePadded;
 
 use crate::{
     counters::{Counters, Figures},
     reserved_vector::{SLOTS, Slot},
-    slot::{BANKS, SlotWord, VECTOR_BANKS},
+    slot::{SlotWord, VECTOR_BANKS},
     sync::{AtomicU8, AtomicU32, AtomicU64, Ordering, const_unless_loom, unmapped_slots, zeros},
+    virtual_apic::VirtualApicPage,
 };
 
 /// The relay's state of one virtual CPU, its *owner*.
 #[derive(Debug)]
-#[repr(C, align(128))]
+#[repr(C)]
 pub struct RelayBlock {
+    pub(crate) page: VirtualApicPage,
     pub(crate) slots: [AtomicU64; SLOTS],
-    pub(crate) control: Control,
-    pub(crate) banks: [AtomicU32; BANKS],
+    pub(crate) control: CachePadded<Control>,
     pub(crate) remote: CachePadded<Remote>,
     pub(crate) mailbox: CachePadded<Mailbox>,
+    pub(crate) own: CachePadded<Own>,
     pub(crate) counters: CachePadded<Counters>,
 }
 
-/// What the owner looks at before each entry into L2.
+/// What the owner looks at before each entry into L2: one line.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Control {
-    /// Not zero if a bank may have a bit set. A plain flag beside `remote_pending`, not a bit of it:
-    /// the interrupt path's plain store must not undo another CPU's read-modify-write.
+    /// Not zero if a bank or the VIRR may have a new bit. A plain flag beside `remote_pending`, not a
+    /// bit of it: the interrupt path's plain store must not undo another CPU's read-modify-write.
     pub(crate) dirty: AtomicU8,
     /// A [`Work`](crate::enter_state::Work) set, [`FLAG-BY-RMW`](crate#invariants).
     pub(crate) remote_pending: AtomicU32,
@@ -54,9 +61,11 @@ pub(crate) struct Control {
     pub(crate) state: AtomicU32,
     /// How often the owner was about to enter L2 or halt.
     pub(crate) quiescent: AtomicU64,
+    /// The VIRR when the owner last looked; what is set since was posted.
+    pub(crate) seen: [OwnU32; VECTOR_BANKS],
 }
 
-/// Vectors that other contexts made pending.
+/// Vectors that other contexts made pending: one line.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Remote {
@@ -76,6 +85,8 @@ pub(crate) struct Mailbox {
     pub(crate) served: AtomicU64,
     /// The slots that shall take the word that `wanted` has for them.
     pub(crate) slots: AtomicU32,
+    /// The slots that were mapped; their words may become direct ones.
+    pub(crate) mapped: AtomicU32,
     /// Reserved vectors that were pending in L1's IRR when the owner last served a request.
     pub(crate) reserved_irr: AtomicU32,
     /// Vectors that [`Remote::device`] may carry.
@@ -90,33 +101,49 @@ pub(crate) struct Mailbox {
     pub(crate) wanted: [AtomicU64; SLOTS],
 }
 
+/// What only the owner's main context looks at, and rarely.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Own {
+    /// An [`ApicMode`](crate::redirect::ApicMode).
+    pub(crate) mode: OwnU8,
+    /// Vectors that level-triggered lines use.
+    pub(crate) levels: [OwnU32; VECTOR_BANKS],
+}
+
 impl RelayBlock {
     /// Offset of the slot words.
-    pub const SLOTS_OFFSET: usize = 0;
+    pub const SLOTS_OFFSET: usize = 0x1000;
     /// Offset of the dirty byte that the interrupt path sets to 1.
-    pub const DIRTY_OFFSET: usize = 0x100;
-    /// Offset of the banks; a slot word's bank offset counts from here.
-    pub const BANKS_OFFSET: usize = 0x140;
+    pub const DIRTY_OFFSET: usize = 0x1100;
 
     const_unless_loom! {
         /// Returns a block in which nothing is mapped and nothing pends.
         pub fn new() -> Self {
             Self {
+                page: VirtualApicPage::new(),
                 slots: unmapped_slots(),
-                control: Control::new(),
-                banks: zeros(),
+                control: CachePadded::new(Control::new()),
                 remote: CachePadded::new(Remote::new()),
                 mailbox: CachePadded::new(Mailbox::new()),
+                own: CachePadded::new(Own::new()),
                 counters: CachePadded::new(Counters::new()),
             }
         }
+    }
+
+    /// Returns the virtual-APIC page of L2 on this CPU.
+    #[must_use]
+    #[inline]
+    pub const fn page(&self) -> &VirtualApicPage {
+        &self.page
     }
 
     /// Returns what `slot` maps to at this moment.
     #[must_use]
     #[inline]
     pub fn slot_word(&self, slot: Slot) -> SlotWord {
-        SlotWord::from_raw(self.slots[slot.index()].load(Ordering::Relaxed))
+        SlotWord::from_raw(self.slots[slot.index()].load(Ordering::Acquire))
     }
 
     /// Returns how often the owner was about to enter L2 or halt: a sign of life.
@@ -134,24 +161,6 @@ impl RelayBlock {
             ..self.counters.figures()
         }
     }
-
-    /// Sets bits of a bank. Owner only, IF=0: [`OWNER-BANKS`](crate#invariants).
-    #[inline]
-    pub(crate) fn set_in_bank(&self, bank: usize, bits: u32) {
-        let bank = &self.banks[bank & (BANKS - 1)];
-        bank.store(bank.load(Ordering::Relaxed) | bits, Ordering::Relaxed);
-    }
-
-    /// Takes all bits of a bank. Owner only, IF=0: [`OWNER-BANKS`](crate#invariants).
-    #[inline]
-    pub(crate) fn take_bank(&self, bank: usize) -> u32 {
-        let bank = &self.banks[bank & (BANKS - 1)];
-        let bits = bank.load(Ordering::Relaxed);
-        if bits != 0 {
-            bank.store(0, Ordering::Relaxed);
-        }
-        bits
-    }
 }
 
 impl Default for RelayBlock {
@@ -168,6 +177,7 @@ impl Control {
                 remote_pending: AtomicU32::new(0),
                 state: AtomicU32::new(0),
                 quiescent: AtomicU64::new(0),
+                seen: [const { OwnU32::new(0) }; VECTOR_BANKS],
             }
         }
     }
@@ -188,6 +198,7 @@ impl Mailbox {
                 requested: AtomicU64::new(0),
                 served: AtomicU64::new(0),
                 slots: AtomicU32::new(0),
+                mapped: AtomicU32::new(0),
                 reserved_irr: AtomicU32::new(0),
                 allowed: zeros(),
                 revoked: zeros(),
@@ -199,19 +210,27 @@ impl Mailbox {
     }
 }
 
+impl Own {
+    const fn new() -> Self {
+        Self { mode: OwnU8::new(0), levels: [const { OwnU32::new(0) }; VECTOR_BANKS] }
+    }
+}
+
 #[cfg(not(loom))]
 const _: () = {
     use core::mem::offset_of;
+    assert!(offset_of!(RelayBlock, page) == 0);
     assert!(offset_of!(RelayBlock, slots) == RelayBlock::SLOTS_OFFSET);
-    assert!(offset_of!(RelayBlock, control) == 0x100);
-    assert!(offset_of!(RelayBlock, control.dirty) == RelayBlock::DIRTY_OFFSET);
-    assert!(offset_of!(RelayBlock, control.remote_pending) == 0x104);
-    assert!(offset_of!(RelayBlock, control.state) == 0x108);
-    assert!(offset_of!(RelayBlock, control.quiescent) == 0x110);
-    assert!(offset_of!(RelayBlock, banks) == RelayBlock::BANKS_OFFSET);
-    assert!(offset_of!(RelayBlock, remote) == 0x180);
-    assert!(offset_of!(RelayBlock, mailbox) == 0x200);
-    assert!(offset_of!(RelayBlock, counters) == 0x380);
-    assert!(size_of::<RelayBlock>().is_multiple_of(128));
-    assert!(align_of::<RelayBlock>() == 128);
+    assert!(offset_of!(RelayBlock, control) == RelayBlock::DIRTY_OFFSET);
+    assert!(offset_of!(Control, dirty) == 0);
+    assert!(offset_of!(Control, remote_pending) == 4);
+    assert!(offset_of!(Control, state) == 8);
+    assert!(offset_of!(Control, quiescent) == 0x10);
+    assert!(offset_of!(Control, seen) == 0x18);
+    assert!(size_of::<Control>() == 64);
+    assert!(offset_of!(RelayBlock, remote) == 0x1180);
+    assert!(size_of::<Remote>() == 64);
+    assert!(offset_of!(RelayBlock, mailbox) == 0x1200);
+    assert!(size_of::<RelayBlock>() == 0x2000);
+    assert!(align_of::<RelayBlock>() == 0x1000);
 };

@@ -2,8 +2,8 @@
 //! What the relay of one virtual CPU has done, counted by its owner and readable by anyone.
 //!
 //! The interrupt path counts nothing: the drain does, from the bits it finds. So two interrupts on
-//! one vector between two drains are one here, as they are one interrupt to L2; only an observer of
-//! the device can tell them apart.
+//! one vector between two drains are one here, as they are one interrupt to L2, and one that is posted
+//! directly while its vector still pends is none; only an observer of the device can tell them apart.
 //!
 //! What came through this CPU's own slots is not counted at all but follows from the rest: whenever
 //! the banks are empty, `posted + remote = relayed + merged`.
@@ -116,6 +116,12 @@ impl crate::block::RelayBlock {
 /// Adds to a figure that only the caller's context writes.
 pub(crate) fn add(figure: &AtomicU64, amount: u32) {
     figure.store(figure.load(Relaxed).wrapping_add(amount.into()), Relaxed);
+}
+
+/// Counts the bits of a word that mostly has one. The images are built for processors without POPCNT.
+#[inline]
+pub(crate) const fn ones(bits: u32) -> u32 {
+    if bits & bits.wrapping_sub(1) == 0 { (bits != 0) as u32 } else { bits.count_ones() }
 }
 
 fn add_one(figure: &AtomicU32) {

@@ -1,29 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From pending bits to L2's virtual APIC: the last step before an entry into L2.
 //!
-//! Remote bits pass the filter and join the owner's banks; banks are ORed into the VIRR a dword at a
-//! time. The cost does not depend on how many vectors pend, and a word is written only if it was seen
-//! not to be zero, so an idle drain takes no line away from anyone.
+//! What was posted directly is in the VIRR already. Remote bits pass the filter and join the banks;
+//! banks are ORed into the VIRR a dword at a time. The cost does not depend on how many vectors pend,
+//! and a word of other CPUs is written only if it was seen not to be zero, so an idle drain takes no
+//! line away from anyone.
 //!
-//! The RVI is the higher of what the processor saved at the last exit and what is posted now: the
-//! VIRR is never searched. The TDX module does not look at it either, so the RVI that is returned here
-//! must reach the next `TDG.VP.ENTER`.
+//! The RVI is the higher of what the processor saved at the last exit and the highest vector of the
+//! VIRR. The TDX module does not look at the VIRR, so the RVI that is returned here must reach the next
+//! `TDG.VP.ENTER`.
+//!
+//! The interrupt path counts nothing. The owner remembers the VIRR as L2 left it
+//! ([`RelayBlock::resume`]), and what is set in it beyond that was posted since.
 //!
 //! # Orderings
-//! `remote_pending` is cleared, with Acquire, *before* the banks are read. Whatever was posted before
-//! the flag that is cleared here is visible by that Acquire (pairs with the Release in `post.rs`);
-//! whatever is posted later sets the flag again. The banks themselves are Relaxed.
+//! `remote_pending` is cleared *before* the banks are read, both SeqCst, against a poster that writes
+//! its bit before it looks at the flag (`post.rs`): it sees the flag cleared and sets it again, or its
+//! bit is found here. The clearing also has to be a read-modify-write, for the other bits' sake.
+//! Everything else is the owner's own and Relaxed.
 //!
 //! Spec: SDM "Virtual-Interrupt Delivery".
 
 use crate::{
     block::RelayBlock,
-    counters::add,
+    counters::{add, ones},
     enter_state::Work,
     reserved_vector::L2Vector,
-    slot::{SPURIOUS_BANK, VECTOR_BANKS},
-    sync::{AtomicU32, Ordering},
-    virtual_apic::VirtualApicPage,
+    slot::{FORWARD_BANK, SPURIOUS_BANK, VECTOR_BANKS, vector_bank},
+    sync::{AtomicU32, Ordering, fence_under_loom},
+    virtual_apic::Register,
 };
 
 /// What a drain has found.
@@ -34,9 +39,11 @@ pub struct Drained {
     pub rvi: u8,
     /// Slots that took an interrupt while they mapped to nothing; to be warned about, rarely.
     pub spurious: u32,
+    /// Slots whose interrupt belongs to another CPU.
+    pub forwarded: u32,
     /// How many vectors were made pending that had not been.
     pub relayed: u32,
-    /// How many vectors were found already pending in the virtual APIC.
+    /// How many vectors of a bank were found already pending in the virtual APIC.
     pub merged: u32,
 }
 
@@ -45,21 +52,26 @@ impl RelayBlock {
     ///
     /// Context: owner, main context, IF=0 from here to `TDG.VP.ENTER`. `saved_rvi` is the RVI that
     /// the last exit from L2 returned, or that of the last drain if there was no entry since.
-    pub fn drain(&self, apic: &VirtualApicPage, saved_rvi: u8) -> Drained {
-        let mut drained = Drained { rvi: saved_rvi, ..Drained::default() };
+    #[inline]
+    pub fn drain(&self, saved_rvi: u8) -> Drained {
+        let dirty = self.control.dirty.load(Ordering::Relaxed);
+        let remote = self.control.remote_pending.load(Ordering::Relaxed);
+        if u32::from(dirty) | remote == 0 {
+            return Drained { rvi: saved_rvi, ..Drained::default() };
+        }
+        self.drain_pending(saved_rvi)
+    }
+
+    fn drain_pending(&self, saved_rvi: u8) -> Drained {
+        let mut drained = Drained::default();
         self.admit_remote();
-        if self.control.dirty.load(Ordering::Relaxed) == 0 {
-            return drained;
+        if self.control.dirty.load(Ordering::Relaxed) != 0 {
+            self.control.dirty.store(0, Ordering::Relaxed);
+            self.empty_banks(&mut drained);
+            self.look_at_virr(&mut drained);
+            self.count(&drained);
         }
-        self.control.dirty.store(0, Ordering::Relaxed);
-        for bank in 0..VECTOR_BANKS {
-            let bits = self.take_bank(bank);
-            if bits != 0 {
-                drained.merge(apic, bank, bits);
-            }
-        }
-        drained.spurious = self.take_bank(SPURIOUS_BANK);
-        self.count(&drained);
+        drained.rvi = drained.rvi.max(saved_rvi);
         drained
     }
 
@@ -69,13 +81,14 @@ impl RelayBlock {
         if pending.load(Ordering::Relaxed) & Work::REMOTE.bits() == 0 {
             return;
         }
-        pending.fetch_and(!Work::REMOTE.bits(), Ordering::Acquire);
+        pending.fetch_and(!Work::REMOTE.bits(), Ordering::SeqCst);
+        fence_under_loom();
         for bank in 0..VECTOR_BANKS {
             let bits = self.take_allowed(bank) | take(&self.remote.trusted[bank]);
             if bits != 0 {
-                let added = bits & !self.banks[bank].load(Ordering::Relaxed);
+                let added = bits & !self.page.get(vector_bank(bank));
                 add(&self.counters.remote, added.count_ones());
-                self.set_in_bank(bank, bits);
+                self.page.set(vector_bank(bank), bits);
                 self.control.dirty.store(1, Ordering::Relaxed);
             }
         }
@@ -93,9 +106,38 @@ impl RelayBlock {
         }
         bits & allowed
     }
-}
 
-impl RelayBlock {
+    /// Moves what waits in the banks to the VIRR, a dword at a time. Context: owner, IF=0.
+    fn empty_banks(&self, drained: &mut Drained) {
+        for bank in 0..VECTOR_BANKS {
+            let bits = self.page.take(vector_bank(bank));
+            if bits != 0 {
+                drained.merged += ones(self.request_edges(bank, bits));
+            }
+        }
+        drained.spurious = self.page.take(SPURIOUS_BANK);
+        drained.forwarded = self.page.take(FORWARD_BANK);
+    }
+
+    /// Finds the highest vector of the VIRR, and counts those that are new in it.
+    #[inline]
+    fn look_at_virr(&self, drained: &mut Drained) {
+        for bank in (0..VECTOR_BANKS).rev() {
+            let pending = self.page.read_bank(Register::IRR, bank);
+            let Some(highest) = pending.checked_ilog2() else { continue };
+            if drained.rvi == 0 {
+                drained.rvi = L2Vector::from_bank(bank, highest).map_or(0, L2Vector::get);
+            }
+            let seen = &self.control.seen[bank];
+            let new = pending & !seen.load(Ordering::Relaxed);
+            if new != 0 {
+                drained.relayed += ones(new);
+                seen.store(pending, Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[inline]
     fn count(&self, drained: &Drained) {
         add(&self.counters.relayed, drained.relayed);
         add(&self.counters.merged, drained.merged);
@@ -103,16 +145,13 @@ impl RelayBlock {
             self.counters.count_spurious(drained.spurious);
         }
     }
-}
 
-impl Drained {
-    /// Makes the vectors `bits` of `bank` pending, the whole dword at once.
-    fn merge(&mut self, apic: &VirtualApicPage, bank: usize, bits: u32) {
-        let merged = apic.request_edges(bank, bits);
-        self.merged += merged.count_ones();
-        self.relayed += (bits & !merged).count_ones();
-        if let Some(highest) = L2Vector::from_bank(bank, bits.ilog2()) {
-            self.rvi = self.rvi.max(highest.get());
+    /// Remembers what L2 left pending, so that the next drain knows what is new.
+    #[inline]
+    pub(crate) fn note_virr(&self) {
+        for bank in 0..VECTOR_BANKS {
+            let pending = self.page.read_bank(Register::IRR, bank);
+            self.control.seen[bank].store(pending, Ordering::Relaxed);
         }
     }
 }
@@ -120,7 +159,7 @@ impl Drained {
 /// Takes the bits of a word that others write; does not write it if there are none.
 #[inline]
 fn take(word: &AtomicU32) -> u32 {
-    if word.load(Ordering::Relaxed) == 0 { 0 } else { word.swap(0, Ordering::Relaxed) }
+    if word.load(Ordering::SeqCst) == 0 { 0 } else { word.swap(0, Ordering::SeqCst) }
 }
 
 #[cfg(test)]

@@ -7,16 +7,17 @@
 //! one of the two sees the other: the owner stays, or the other side kicks (Dekker's argument).
 //!
 //! # Orderings
-//! The two `fence(SeqCst)`, in `must_kick` and in `leave_for`, are the pair. The words
-//! themselves are Relaxed here: the fences order them, and the data behind `remote_pending` is
-//! published by its own Release and Acquire (see `post.rs`, `drain.rs`, `mailbox.rs`). Fences, not
-//! SeqCst accesses, because a locked access alone would not order the *other* word.
+//! The announcement (`leave_for`), the flag (`post.rs`, `mailbox.rs`) and the two looks at the other
+//! side's word are SeqCst: in the one order of all SeqCst accesses, whichever look is the later one
+//! sees. The data behind the flag is published by it (see `post.rs`, `drain.rs`, `mailbox.rs`). On x86
+//! the announcement is one exchange, the flag one locked OR, and the looks are plain loads; loom, which
+//! takes SeqCst accesses for weaker ones, gets fences between each pair.
 
 use bitflags::bitflags;
 
 use crate::{
     block::RelayBlock,
-    sync::{Ordering, fence},
+    sync::{Ordering, fence_under_loom},
 };
 
 bitflags! {
@@ -72,29 +73,33 @@ impl RelayBlock {
         self.leave_for(EnterState::Halted)
     }
 
-    /// Announces that the owner is back in L1. Context: owner, main context.
+    /// Announces that the owner is back from L2, and remembers what L2 has left pending.
     ///
-    /// Needs no order: who still reads the old state sends a kick too many.
+    /// Context: owner, main context, IF=0 since before the entry. Needs no order: who still reads the
+    /// old state sends a kick too many.
+    #[inline]
     pub fn resume(&self) {
-        self.set_state(EnterState::Running);
+        self.set_running();
+        self.note_virr();
+    }
+
+    /// Announces that the owner's halt is over. Context: owner, main context.
+    pub fn wake(&self) {
+        self.set_running();
     }
 
     /// Returns where the owner is.
     #[must_use]
     #[inline]
     pub fn enter_state(&self) -> EnterState {
-        match self.control.state.load(Ordering::Relaxed) {
-            0 => EnterState::Running,
-            1 => EnterState::InL2,
-            _ => EnterState::Halted,
-        }
+        EnterState::from_word(self.control.state.load(Ordering::Relaxed))
     }
 
     /// Returns what the owner has to do, as far as it can see now.
     #[must_use]
     #[inline]
     pub fn work(&self) -> Work {
-        let remote = self.control.remote_pending.load(Ordering::Relaxed);
+        let remote = self.control.remote_pending.load(Ordering::SeqCst);
         let posted = u32::from(self.control.dirty.load(Ordering::Relaxed) != 0);
         Work::from_bits_truncate(remote | posted << 2)
     }
@@ -102,8 +107,8 @@ impl RelayBlock {
     /// The other side's half: to be called after the work was announced in `remote_pending`.
     #[inline]
     pub(crate) fn must_kick(&self) -> Kick {
-        fence(Ordering::SeqCst);
-        match self.enter_state() {
+        fence_under_loom();
+        match EnterState::from_word(self.control.state.load(Ordering::SeqCst)) {
             EnterState::Running => Kick::NotNeeded,
             EnterState::InL2 | EnterState::Halted => Kick::Needed,
         }
@@ -112,18 +117,29 @@ impl RelayBlock {
     fn leave_for(&self, state: EnterState) -> Result<(), Work> {
         let count = self.control.quiescent.load(Ordering::Relaxed);
         self.control.quiescent.store(count.wrapping_add(1), Ordering::Relaxed);
-        self.set_state(state);
-        fence(Ordering::SeqCst);
+        self.control.state.store(state as u32, Ordering::SeqCst);
+        fence_under_loom();
         let work = self.work();
         if work.is_empty() {
             return Ok(());
         }
-        self.resume();
+        self.set_running();
         Err(work)
     }
 
-    fn set_state(&self, state: EnterState) {
-        self.control.state.store(state as u32, Ordering::Relaxed);
+    #[inline]
+    fn set_running(&self) {
+        self.control.state.store(EnterState::Running as u32, Ordering::Relaxed);
+    }
+}
+
+impl EnterState {
+    const fn from_word(word: u32) -> Self {
+        match word {
+            0 => Self::Running,
+            1 => Self::InL2,
+            _ => Self::Halted,
+        }
     }
 }
 

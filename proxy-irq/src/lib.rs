@@ -44,7 +44,7 @@
 //! # Example
 //!
 //! ```
-//! use proxy_irq::{Kick, L2Vector, Relay, RelayBlock, ReservedBlock, Source, VirtualApicPage};
+//! use proxy_irq::{Kick, L2Vector, Relay, RelayBlock, ReservedBlock, Source};
 //!
 //! static BLOCKS: [RelayBlock; 2] = [const { RelayBlock::new() }; 2];
 //! let reserved = ReservedBlock::new(0x40).ok_or("not aligned")?;
@@ -57,10 +57,11 @@
 //! assert_eq!(message, 0x40);
 //!
 //! // The interrupt arrives on CPU 1, whose loop then moves it into L2's virtual APIC.
-//! let (block, apic) = (&BLOCKS[1], VirtualApicPage::new());
+//! let block = &BLOCKS[1];
 //! block.on_posted(reserved.slot(message).ok_or("not ours")?);
-//! let drained = block.drain(&apic, 0);
-//! assert_eq!((drained.rvi, apic.deliverable()), (0x51, Some(vector)));
+//! block.service(|| 0);
+//! let drained = block.drain(0);
+//! assert_eq!((drained.rvi, block.page().deliverable()), (0x51, Some(vector)));
 //! assert!(block.try_enter_l2().is_ok());
 //!
 //! // CPU 0 unmaps. CPU 1 is in L2, so it must be kicked; when it has served, the ticket is ready.
@@ -73,6 +74,8 @@
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
 
 mod sync;
 
@@ -93,6 +96,9 @@ pub mod drain;
 
 /// L2's virtual APIC.
 pub mod virtual_apic;
+
+/// Straight into the virtual APIC, or by way of a bank.
+pub mod redirect;
 
 /// Running, in L2, halted: who must be kicked.
 pub mod enter_state;
@@ -123,6 +129,7 @@ pub use enter_state::{EnterState, Kick, Work};
 pub use mailbox::Ticket;
 pub use map::Relay;
 pub use mapping::{Grant, Listed, MapError, Mapping, Masking, Mode, Reason, Source, Stale};
+pub use redirect::ApicMode;
 pub use reserved_vector::{L2Vector, ReservedBlock, ReservedVector, SLOTS, Slot};
 pub use slot::{SlotWord, Target};
 pub use virtual_apic::{Ended, Register, Trigger, VirtualApicPage};

@@ -17,6 +17,7 @@
 //! Acquire: all bits up to that number are then visible, and a later one can only be served early.
 //! (loom's read-modify-writes always see the newest value, so it cannot tell that last Acquire and its
 //! Release from Relaxed ones; they stay, because the language can.)
+//! The flag's own accesses are SeqCst for the sake of `enter_state.rs`.
 //! `served` is stored with Release after the change and loaded with Acquire by [`Ticket::poll`].
 
 use core::task::Poll;
@@ -81,10 +82,13 @@ impl RelayBlock {
 
     #[cold]
     fn serve(&self, reserved_irr: u32) {
-        self.control.remote_pending.fetch_and(!Work::MAILBOX.bits(), Ordering::Acquire);
+        self.control.remote_pending.fetch_and(!Work::MAILBOX.bits(), Ordering::SeqCst);
         let number = self.mailbox.requested.load(Ordering::Acquire);
         for slot in Slot::in_bits(self.mailbox.slots.swap(0, Ordering::Acquire)) {
             self.adopt(slot);
+        }
+        for slot in Slot::in_bits(self.mailbox.mapped.swap(0, Ordering::Acquire)) {
+            self.redirect(slot);
         }
         self.withdraw_revoked();
         self.mailbox.reserved_irr.store(reserved_irr, Ordering::Relaxed);
@@ -98,6 +102,13 @@ impl RelayBlock {
         self.request()
     }
 
+    /// Tells the owner that `slot` was mapped, so that it may give it a better word; there is no
+    /// hurry. Control plane only.
+    pub(crate) fn request_redirection(&self, slot: Slot) {
+        self.mailbox.mapped.fetch_or(slot.bit(), Ordering::Release);
+        self.request();
+    }
+
     /// Asks the owner to take `vector` out of the filter. Control plane only.
     pub(crate) fn request_revocation(&self, vector: L2Vector) -> u64 {
         self.mailbox.revoked[vector.bank()].fetch_or(vector.mask(), Ordering::Release);
@@ -107,7 +118,7 @@ impl RelayBlock {
     /// Asks the owner to look at L1's IRR once more. Control plane only.
     pub(crate) fn request(&self) -> u64 {
         let number = self.mailbox.requested.fetch_add(1, Ordering::Release) + 1;
-        self.control.remote_pending.fetch_or(Work::MAILBOX.bits(), Ordering::Release);
+        self.control.remote_pending.fetch_or(Work::MAILBOX.bits(), Ordering::SeqCst);
         number
     }
 
@@ -126,16 +137,17 @@ impl RelayBlock {
     fn adopt(&self, slot: Slot) {
         let word = SlotWord::from_raw(self.mailbox.wanted[slot.index()].load(Ordering::Relaxed));
         self.slots[slot.index()].store(word.raw(), Ordering::Relaxed);
+        self.redirect(slot);
         let target = word.target();
         if matches!(target, Some(Target::Held(_))) {
             return;
         }
-        let held = self.take_bank(HELD_BANK);
-        if held & slot.bit() != 0 && matches!(target, Some(Target::Relayed(_))) {
-            self.set_in_bank(word.bank(), word.mask());
+        let held = self.page.take(HELD_BANK);
+        if held & slot.bit() != 0 && target.is_some_and(|target| target.vector().is_some()) {
+            self.page.set(word.dword(), word.mask());
             self.control.dirty.store(1, Ordering::Relaxed);
         }
-        self.set_in_bank(HELD_BANK, held & !slot.bit());
+        self.page.set(HELD_BANK, held & !slot.bit());
     }
 
     /// Shrinks the filter, after letting in what was posted while it was wider.

@@ -74,7 +74,8 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
                     _ => MapError::BlockFull,
                 }
             })?;
-            block.slots[slot.index()].store(SlotWord::relayed(vector).raw(), Ordering::Release);
+            block.slots[slot.index()].store(SlotWord::banked(vector).raw(), Ordering::Release);
+            block.request_redirection(slot);
             slot
         };
         self.unposted[cpu].forget(vector, source);
@@ -122,7 +123,7 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
 
     /// Lets the mapping's interrupts through again, and first the one that was held back, if any.
     pub fn unmask(&mut self, mapping: &Mapping) -> Result<Ticket<'a>, Stale> {
-        self.set_masking(mapping, Masking::Unmasked, SlotWord::relayed(mapping.vector))
+        self.set_masking(mapping, Masking::Unmasked, SlotWord::banked(mapping.vector))
     }
 
     /// Gives up waiting for the owner of a block: an unmapped slot is out of use until the owner has

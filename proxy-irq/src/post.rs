@@ -2,21 +2,26 @@
 //! Making a vector of L2 pending: from the owner's interrupt handler, or from anywhere else.
 //!
 //! # Orderings
-//! `on_posted` is all Relaxed. Interrupt handler and main context of one CPU see each other's
-//! accesses in program order, and neither runs inside the other's steps: handlers do not nest
-//! (interrupt gates leave IF=0) and main context touches banks and dirty flag with IF=0 only. Hence
-//! load and store are enough where two CPUs would need a locked OR. The slot load needs no Acquire,
-//! because nothing else is read on the strength of it.
+//! Interrupt handler and main context of one CPU see each other's accesses in program order, and
+//! neither runs inside the other's steps: handlers do not nest (interrupt gates leave IF=0) and main
+//! context touches banks, VIRR and dirty flag with IF=0 only. Hence in `on_posted` a load and a store
+//! are enough where two CPUs would need a locked OR. Its load of the slot is an Acquire, which costs
+//! nothing, and pairs with the Release in `map.rs`: whoever takes the bit out of the forward bank finds
+//! the table entry that was written before the slot.
 //!
-//! The remote posts set the bit first and the flag second. The flag is set by a read-modify-write
-//! with Release, pairing with the Acquire in `drain.rs`: with a plain store, a second poster would cut
-//! the first one's release sequence, and the owner could clear the flag without seeing the first bit.
+//! A remote post sets the bit first and looks at the flag second. If the flag was set already, whoever
+//! set it sees to the kick, and the owner, which clears the flag before it reads the banks, will find
+//! the bit: two words, each written by one side and then read by the other, so both accesses of both
+//! sides are SeqCst (the other side is `drain.rs`). Otherwise the flag is set, by a read-modify-write:
+//! after a plain store, a request of the control plane could be lost. The look at the owner's state is
+//! the poster's half of the argument in `enter_state.rs`. On x86 a locked OR is a full barrier and a
+//! SeqCst load a plain one, so the short way has one locked instruction and no fence.
 
 use crate::{
     block::RelayBlock,
     enter_state::{Kick, Work},
     reserved_vector::{L2Vector, Slot},
-    sync::{AtomicU32, Ordering},
+    sync::{AtomicU32, Ordering, fence_under_loom},
 };
 
 impl RelayBlock {
@@ -26,7 +31,7 @@ impl RelayBlock {
     #[inline]
     pub fn on_posted(&self, slot: Slot) {
         let word = self.slot_word(slot);
-        self.set_in_bank(word.bank(), word.mask());
+        self.page.set(word.dword(), word.mask());
         self.control.dirty.store(1, Ordering::Relaxed);
     }
 
@@ -50,8 +55,18 @@ impl RelayBlock {
 
     #[inline]
     fn post_to(&self, bank: &AtomicU32, vector: L2Vector) -> Kick {
-        bank.fetch_or(vector.mask(), Ordering::Relaxed);
-        self.control.remote_pending.fetch_or(Work::REMOTE.bits(), Ordering::Release);
+        bank.fetch_or(vector.mask(), Ordering::SeqCst);
+        fence_under_loom();
+        if self.control.remote_pending.load(Ordering::SeqCst) & Work::REMOTE.bits() != 0 {
+            return Kick::NotNeeded;
+        }
+        self.announce_remote()
+    }
+
+    /// Says that a remote bank has a bit. Not the short way: another CPU has just drained.
+    #[cold]
+    fn announce_remote(&self) -> Kick {
+        self.control.remote_pending.fetch_or(Work::REMOTE.bits(), Ordering::SeqCst);
         self.must_kick()
     }
 }

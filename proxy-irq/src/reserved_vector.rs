@@ -11,14 +11,40 @@
 pub const SLOTS: usize = 32;
 
 /// The place of one mapping within a virtual CPU's block: 0–31.
+///
+/// As wide as a pointer and never above 31, so that the compiler uses it as an index as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot(u8);
+pub struct Slot(Index);
+
+/// The numbers of the slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(usize)]
+#[rustfmt::skip]
+enum Index {
+    S00, S01, S02, S03, S04, S05, S06, S07, S08, S09, S10, S11, S12, S13, S14, S15,
+    S16, S17, S18, S19, S20, S21, S22, S23, S24, S25, S26, S27, S28, S29, S30, S31,
+}
 
 impl Slot {
+    /// All slots in ascending order.
+    #[rustfmt::skip]
+    const ALL: [Self; SLOTS] = {
+        use Index::{
+            S00, S01, S02, S03, S04, S05, S06, S07, S08, S09, S10, S11, S12, S13, S14, S15,
+            S16, S17, S18, S19, S20, S21, S22, S23, S24, S25, S26, S27, S28, S29, S30, S31,
+        };
+        [
+            Self(S00), Self(S01), Self(S02), Self(S03), Self(S04), Self(S05), Self(S06), Self(S07),
+            Self(S08), Self(S09), Self(S10), Self(S11), Self(S12), Self(S13), Self(S14), Self(S15),
+            Self(S16), Self(S17), Self(S18), Self(S19), Self(S20), Self(S21), Self(S22), Self(S23),
+            Self(S24), Self(S25), Self(S26), Self(S27), Self(S28), Self(S29), Self(S30), Self(S31),
+        ]
+    };
+
     /// Returns slot `index`, or `None` if there are not that many.
     #[must_use]
     pub const fn new(index: u8) -> Option<Self> {
-        if index < 32 { Some(Self(index)) } else { None }
+        if (index as usize) < SLOTS { Some(Self::ALL[index as usize]) } else { None }
     }
 
     /// Returns the slot whose bit is the lowest one set in `bits`.
@@ -28,32 +54,32 @@ impl Slot {
 
     /// Returns the slot `distance` further on, round the block.
     pub(crate) const fn rotated(self, distance: u32) -> Self {
-        Self((self.0 + (distance % 32).to_le_bytes()[0]) % 32)
+        Self::ALL[(self.index() + distance as usize) % SLOTS]
     }
 
-    /// Returns the slot's index; the mask only tells the compiler what [`Slot::new`] has checked.
+    /// Returns the slot's index.
     #[must_use]
     #[inline]
     pub const fn index(self) -> usize {
-        (self.0 & 31) as usize
+        self.0 as usize
     }
 
     /// Returns the slot's number.
     #[must_use]
     pub const fn get(self) -> u8 {
-        self.0
+        self.0 as u8
     }
 
     /// Returns the word in which only this slot's bit is set.
     #[must_use]
     #[inline]
     pub const fn bit(self) -> u32 {
-        1 << (self.0 & 31)
+        1 << self.index()
     }
 
     /// Iterates over all slots in ascending order.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0..32).map(Self)
+        Self::ALL.into_iter()
     }
 
     /// Iterates over the slots whose bits are set in `bits`: at most 32 steps.

@@ -10,10 +10,18 @@ pub(crate) use core::sync::atomic::Ordering;
 use crate::{reserved_vector::SLOTS, slot::SlotWord};
 
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, fence};
+pub(crate) use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, fence};
+pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+
+/// Stands between a SeqCst access and the one after it. The language orders the two; loom takes both
+/// for AcqRel ones and needs to be told.
+#[inline]
+pub(crate) fn fence_under_loom() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
 
 /// Defines a constructor that is `const` except under loom, whose atomics have none.
 macro_rules! const_unless_loom {

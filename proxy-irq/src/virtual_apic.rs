@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The virtual-APIC page of L2 on one virtual CPU.
 //!
-//! Dwords at their architectural offsets; the 256-bit registers are eight dwords, 16 bytes apart, with
-//! the same banks as a [`RelayBlock`](crate::block::RelayBlock). While L2 runs the processor owns the
-//! page; while L1 runs the owner CPU's main context does, with IF=0 where it modifies the VIRR. Nobody
-//! else ever touches it, so load and store make a modification.
+//! Dwords at their architectural offsets; the 256-bit registers are eight dwords, 16 bytes apart. While
+//! L2 runs the processor owns the page; while L1 runs the owner CPU does: its interrupt handlers, and
+//! its main context with IF=0 where it modifies the VIRR. Nobody else ever touches it, so load and store
+//! make a modification.
+//!
+//! The processor looks at the first 1 KiB only. From 0x800 on the page holds the relay's banks, so that
+//! a [slot word](crate::slot) can name a register or a bank by the same ten bits.
 //!
 //! # Orderings
 //! All Relaxed: the entry into L2 and the exit from it order everything.
@@ -19,12 +22,23 @@ use crate::{
 };
 
 const DWORDS: usize = 1024;
+/// Those that the processor may look at.
+const REGISTERS: usize = 0x400 / 4;
 
 /// The page, as the processor and the TDX module see it.
 #[derive(Debug)]
-#[repr(C, align(4096))]
-pub struct VirtualApicPage([AtomicU32; DWORDS]);
+#[repr(C)]
+#[cfg_attr(not(loom), repr(align(4096)))]
+pub struct VirtualApicPage(Dwords);
 
+#[cfg(not(loom))]
+type Dwords = [AtomicU32; DWORDS];
+
+/// loom's threads have small stacks.
+#[cfg(loom)]
+type Dwords = alloc::boxed::Box<[AtomicU32]>;
+
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<VirtualApicPage>() == 4096);
 
 /// A register, by its offset in the page.
@@ -115,16 +129,48 @@ pub enum Trigger {
 
 impl VirtualApicPage {
     /// Returns a page of zeros.
+    #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
         Self([const { AtomicU32::new(0) }; DWORDS])
     }
 
-    /// Makes it a page of zeros again, as INIT does.
-    pub fn reset(&self) {
-        for register in &self.0 {
+    /// Returns a page of zeros.
+    #[cfg(loom)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self((0..DWORDS).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    /// Makes all registers zero again, as INIT does. The relay's banks are no registers.
+    pub(crate) fn reset(&self) {
+        for register in &self.0[..REGISTERS] {
             register.store(0, Relaxed);
         }
+    }
+
+    /// Returns a dword of the page.
+    #[inline]
+    pub(crate) fn get(&self, dword: usize) -> u32 {
+        self.0[dword % DWORDS].load(Relaxed)
+    }
+
+    /// Sets bits of a dword of the page. Owner only, IF=0: [`OWNER-BANKS`](crate#invariants).
+    #[inline]
+    pub(crate) fn set(&self, dword: usize, bits: u32) {
+        let place = &self.0[dword % DWORDS];
+        place.store(place.load(Relaxed) | bits, Relaxed);
+    }
+
+    /// Takes all bits of a dword of the page. Owner only, IF=0: [`OWNER-BANKS`](crate#invariants).
+    #[inline]
+    pub(crate) fn take(&self, dword: usize) -> u32 {
+        let place = &self.0[dword % DWORDS];
+        let bits = place.load(Relaxed);
+        if bits != 0 {
+            place.store(0, Relaxed);
+        }
+        bits
     }
 
     /// Returns a 32-bit register, or the lowest dword of a longer one.
@@ -163,7 +209,7 @@ impl VirtualApicPage {
     /// The trigger mode follows the last request, so a vector that was once level-triggered stops
     /// being so.
     #[inline]
-    pub fn request_edges(&self, bank: usize, bits: u32) -> u32 {
+    pub(crate) fn request_edges(&self, bank: usize, bits: u32) -> u32 {
         let pending = self.read_bank(Register::IRR, bank);
         self.write_bank(Register::IRR, bank, pending | bits);
         let level = self.read_bank(Register::TMR, bank);

@@ -10,7 +10,7 @@
 mod steps;
 
 use proxy_irq::{
-    Kick, L2Vector, Mapping, Relay, RelayBlock, ReservedBlock, Slot, Source, VirtualApicPage,
+    ApicMode, Kick, L2Vector, Mapping, Relay, RelayBlock, ReservedBlock, Slot, Source,
 };
 use steps::steps;
 
@@ -44,7 +44,6 @@ fn occupy<const CPUS: usize>(relay: &mut Relay<'_, CPUS>, cpu: usize, count: u8)
 fn measure<const CPUS: usize>(others: u8, own: u8) -> Costs {
     let blocks: Vec<_> = (0..CPUS).map(|_| RelayBlock::new()).collect();
     let blocks: Box<[RelayBlock; CPUS]> = blocks.into_boxed_slice().try_into().unwrap();
-    let apic = VirtualApicPage::new();
     let mut relay = Relay::new(&blocks, ReservedBlock::new(0x40).unwrap());
     let last = CPUS - 1;
     for cpu in 0..last {
@@ -52,6 +51,7 @@ fn measure<const CPUS: usize>(others: u8, own: u8) -> Costs {
     }
     let _kept = occupy(&mut relay, last, own);
     let block = &blocks[last];
+    block.service(|| 0);
     let source = Source { device: 0xffff, entry: 0 };
     let mut mapping = None;
     let map = steps(|| mapping = Some(relay.map(last, vector(0xa5), source).unwrap()));
@@ -60,8 +60,9 @@ fn measure<const CPUS: usize>(others: u8, own: u8) -> Costs {
     let post = steps(|| block.on_posted(slot));
     let mut kick = None;
     let post_remote = steps(|| kick = Some(block.post_trusted(vector(0xb5))));
+    block.set_mode(ApicMode::Offload);
     let mut relayed = 0;
-    let drain = steps(|| relayed = block.drain(&apic, 0).relayed);
+    let drain = steps(|| relayed = block.drain(0).relayed);
     assert_eq!((relayed, kick), (2, Some(Kick::NotNeeded)));
     let mut ticket = None;
     let unmap = steps(|| ticket = Some(relay.unmap(mapping).unwrap()));

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proxy_irq::{
     Figures, Kick, L2Vector, MapError, Mapping, Register, Relay, RelayBlock, ReservedBlock, Slot,
-    Source, Ticket, VirtualApicPage,
+    Source, Ticket,
 };
 
 const CPUS: usize = 2;
@@ -121,7 +121,6 @@ impl Cpu {
 struct Pair<'a> {
     blocks: &'a [RelayBlock; CPUS],
     relay: Relay<'a, CPUS>,
-    apics: Vec<VirtualApicPage>,
     mappings: Vec<Mapping>,
     tickets: Vec<Ticket<'a>>,
     cpus: Vec<Cpu>,
@@ -200,23 +199,24 @@ impl Pair<'_> {
             assert!(reference.device.is_empty() && reference.asked.is_empty());
             assert_eq!(block.post_remote(L2Vector::new(0xff).unwrap()), Kick::Needed);
             block.resume();
-            let _ = block.drain(&self.apics[cpu], 0);
+            let _ = block.drain(0);
         }
     }
 
     fn drain(&mut self, cpu: usize) {
-        let apic = &self.apics[cpu];
+        let apic = self.blocks[cpu].page();
         let spurious: Vec<_> = self.cpus[cpu].spurious.iter().copied().collect();
-        let drained = self.blocks[cpu].drain(apic, apic.rvi());
+        let drained = self.blocks[cpu].drain(apic.rvi());
         self.cpus[cpu].drain();
         assert!(Slot::in_bits(drained.spurious).map(Slot::get).eq(spurious));
         assert_eq!(drained.rvi, apic.rvi());
     }
 
     fn deliver(&mut self, cpu: usize) {
-        if let Some(vector) = self.apics[cpu].highest(Register::IRR) {
-            self.apics[cpu].deliver(vector);
-            self.apics[cpu].end_of_interrupt();
+        if let Some(vector) = self.blocks[cpu].page().highest(Register::IRR) {
+            self.blocks[cpu].page().deliver(vector);
+            self.blocks[cpu].page().end_of_interrupt();
+            self.blocks[cpu].resume();
             self.cpus[cpu].virr.remove(&vector.get());
         }
     }
@@ -254,7 +254,7 @@ impl Pair<'_> {
         for cpu in 0..CPUS {
             self.drain(cpu);
             let virr: BTreeSet<_> =
-                self.apics[cpu].vectors(Register::IRR).map(L2Vector::get).collect();
+                self.blocks[cpu].page().vectors(Register::IRR).map(L2Vector::get).collect();
             assert_eq!(virr, self.cpus[cpu].virr);
             let Figures { posted, remote, relayed, merged, .. } = self.blocks[cpu].figures();
             assert_eq!(posted + remote, relayed + merged);
@@ -269,7 +269,6 @@ proptest! {
         let mut pair = Pair {
             blocks: &blocks,
             relay: Relay::new(&blocks, ReservedBlock::new(0x40).unwrap()),
-            apics: (0..CPUS).map(|_| VirtualApicPage::new()).collect(),
             mappings: Vec::new(),
             tickets: Vec::new(),
             cpus: vec![Cpu::new(); CPUS],

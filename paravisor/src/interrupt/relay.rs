@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The reserved vectors: a stub each, nothing but the relay.
 //!
-//! A stub is `RelayBlock::on_posted` for one slot: load the slot's word, OR its mask into the bank it
-//! names, mark the block dirty, end the interrupt. No call, no branch, no lock. The banks are the
-//! owner's alone and interrupts are off, so a plain OR is enough.
+//! A stub is `RelayBlock::on_posted` for one slot: load the slot's word, OR its mask into the dword of
+//! the block's first page that it names (the VIRR of L2 itself, or a bank), mark the block dirty, end
+//! the interrupt. No call, no branch, no lock. The page is the owner's alone and interrupts are off, so a
+//! plain OR is enough. The index has ten bits, so it cannot leave the page.
 //!
 //! EOI is a WRMSR the module does not intercept, so nothing here leaves L1.
 //!
@@ -46,8 +47,8 @@ global_asm!(
     "push rdx",
     "mov rax, gs:[{slot_words} + 8 * interrupt_relay_slot]",
     "mov rcx, rax",
-    "shr rcx, 32",
-    "or dword ptr gs:[rcx + {banks}], eax",
+    "shr rcx, 54",
+    "or dword ptr gs:[4 * rcx], eax",
     "mov byte ptr gs:[{dirty}], 1",
     "xor eax, eax",
     "xor edx, edx",
@@ -64,7 +65,6 @@ global_asm!(
     ".popsection",
     slots = const SLOTS,
     slot_words = const RelayBlock::SLOTS_OFFSET,
-    banks = const RelayBlock::BANKS_OFFSET,
     dirty = const RelayBlock::DIRTY_OFFSET,
     eoi = const Register::EOI.msr(),
 );

@@ -97,7 +97,7 @@ fn turn_after_drain(block: &RelayBlock) {
     }
     // A refused halt, or work that is left: an interrupt may be what brings it.
     run::window();
-    block.resume();
+    block.wake();
 }
 
 /// The life of a CPU that has no part in L2.

@@ -4,7 +4,7 @@
 //! An interrupt is posted as one of L2's own: the host has no part in it. One by level needs two things
 //! more of each CPU that may get it: the bit of its vector in the EOI-exit bitmap, so that its end
 //! reaches the chip, and the one in the trigger-mode register, which drivers read. Only the CPU itself
-//! can set them. So a change of the set of such vectors makes a new *edition*, and a CPU that has an
+//! can set them. It also keeps such vectors out of the relay's direct way. So a change of the set of such vectors makes a new *edition*, and a CPU that has an
 //! older one takes the new one over between the drain and the entry.
 //!
 //! # Orderings
@@ -17,7 +17,7 @@ use paravisor::{
     io_apic::{Deliveries, IoApic, Line},
     width,
 };
-use proxy_irq::{L2Vector, Register, VirtualApicPage};
+use proxy_irq::{L2Vector, Register, RelayBlock, VirtualApicPage};
 use spin::Mutex;
 use tdcall::md::l2_vmcs::Field;
 
@@ -75,7 +75,7 @@ pub(super) fn nonsense() -> u64 {
 
 impl Levels {
     /// Takes over the newest set, after a drain and before the entry that follows it.
-    pub(super) fn follow(&mut self, page: &VirtualApicPage) -> Result<(), Refused> {
+    pub(super) fn follow(&mut self, block: &RelayBlock) -> Result<(), Refused> {
         let edition = EDITION.load(Ordering::Acquire);
         if edition != self.edition {
             for ((known, new), field) in self.vectors.iter_mut().zip(&LEVELS).zip(BITMAPS) {
@@ -83,24 +83,32 @@ impl Levels {
                 write(field, *known)?;
             }
             self.edition = edition;
+            block.set_levels(self.banks());
         }
         if self.vectors != [0; 4] {
-            self.mark(page);
+            self.mark(block.page());
         }
         Ok(())
     }
 
     /// Notes how what pends was requested. The drain has noted it as edges.
     fn mark(&self, page: &VirtualApicPage) {
-        let banks =
-            self.vectors.iter().flat_map(|word| [width::low32(*word), width::high32(*word)]);
-        for (bank, levels) in banks.enumerate() {
+        for (bank, levels) in self.banks().into_iter().enumerate() {
             let pending = page.read_bank(Register::IRR, bank) & levels;
             if pending != 0 {
                 let modes = page.read_bank(Register::TMR, bank);
                 page.write_bank(Register::TMR, bank, modes | pending);
             }
         }
+    }
+}
+
+impl Levels {
+    /// The set by dwords, as APICs have it.
+    fn banks(&self) -> [u32; 8] {
+        let mut words =
+            self.vectors.iter().flat_map(|word| [width::low32(*word), width::high32(*word)]);
+        core::array::from_fn(|_| words.next().unwrap_or(0))
     }
 }
 

@@ -57,7 +57,7 @@ fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
         return Ok(());
     }
     drain(vcpu);
-    vcpu.levels.follow(vcpu.page)?;
+    vcpu.levels.follow(vcpu.block)?;
     vcpu.write_event()?;
     if vcpu.block.try_enter_l2().is_err() {
         return Ok(());
@@ -96,7 +96,7 @@ pub(super) fn window() {
 /// Moves what pends into L2's APIC. Context: IF=0.
 pub(super) fn drain(vcpu: &mut Vcpu) {
     let saved = vcpu.state().rvi;
-    let drained = vcpu.block.drain(vcpu.page, saved);
+    let drained = vcpu.block.drain(saved);
     vcpu.state().rvi = drained.rvi;
     vcpu.spurious |= drained.spurious;
 }
@@ -240,6 +240,6 @@ fn start(vcpu: &mut Vcpu, place: Place) -> Result<(), Refused> {
 /// Forgets what pends. Context: IF=0.
 fn lose_interrupts(vcpu: &mut Vcpu) {
     drain(vcpu);
-    vcpu.page.reset();
+    vcpu.block.reset_apic();
     vcpu.state().rvi = 0;
 }

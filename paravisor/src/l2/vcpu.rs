@@ -8,7 +8,7 @@
 use alloc::boxed::Box;
 
 use paravisor::{exit::event::Event, local_apic::LocalApic, page_walk::Paging, width};
-use proxy_irq::{L2Vector, RelayBlock, VirtualApicPage};
+use proxy_irq::{ApicMode, L2Vector, RelayBlock, VirtualApicPage};
 use tdcall::{
     EntryFlags, Instruction, Invalidation, L2EnterGuestState, L2Exit,
     md::{
@@ -32,7 +32,7 @@ pub(super) struct Vcpu {
     pub(super) index: usize,
     /// The relay's state of it.
     pub(super) block: &'static RelayBlock,
-    /// Its virtual-APIC page.
+    /// Its virtual-APIC page, which is the first one of the block.
     pub(super) page: &'static VirtualApicPage,
     /// The rest of its APIC.
     pub(super) apic: LocalApic,
@@ -67,16 +67,16 @@ const CS_LONG: u16 = 1 << 13;
 const CS_BIG: u16 = 1 << 14;
 
 impl Vcpu {
-    /// Makes the virtual CPU of CPU `index`, which is this one. Never inlined: its pages are built on the
-    /// stack, which would then hold them as long as L2 runs.
+    /// Makes the virtual CPU of CPU `index`, which is this one. Never inlined: its page is built on the
+    /// stack, which would then hold it as long as L2 runs.
     #[inline(never)]
     pub(super) fn new(index: usize) -> Result<Self, Refused> {
         let id = u32::try_from(index).unwrap_or(u32::MAX);
-        let page = Box::leak(Box::new(VirtualApicPage::new()));
+        let block = cpus::relay_block(index);
         let vcpu = Self {
             index,
-            block: cpus::relay_block(index),
-            page,
+            block,
+            page: block.page(),
             apic: LocalApic::new(id, vm().timer_ratio),
             levels: Levels::default(),
             event: None,
@@ -87,6 +87,7 @@ impl Vcpu {
             state: Box::into_raw(Box::new(L2EnterGuestState::new())),
         };
         controls::set_up(vcpu.page)?;
+        block.set_mode(ApicMode::Offload);
         Ok(vcpu)
     }
 
@@ -105,7 +106,7 @@ impl Vcpu {
     /// Forgets what INIT makes a CPU forget: interrupts and events that wait, the APIC's registers.
     pub(super) fn take_init(&mut self) -> Result<(), Refused> {
         self.event = None;
-        self.page.reset();
+        self.block.reset_apic();
         self.state().rvi = 0;
         let id = u32::try_from(self.index).unwrap_or(u32::MAX);
         self.apic = LocalApic::new(id, vm().timer_ratio);

@@ -4,11 +4,7 @@ use std::{boxed::Box, collections::BTreeSet, vec::Vec};
 
 use super::*;
 use crate::{
-    drain::Drained,
-    enter_state::Kick,
-    mapping::Mode,
-    slot::Target,
-    virtual_apic::{Register, VirtualApicPage},
+    drain::Drained, enter_state::Kick, mapping::Mode, slot::Target, virtual_apic::Register,
 };
 
 type Blocks = [RelayBlock; 2];
@@ -47,7 +43,7 @@ fn a_mapping_is_live_before_its_vector_is_known() {
     let mapping = relay.map(1, vector(0x51), source(0)).unwrap();
     assert_eq!(mapping.reserved_vector().get(), BASE);
     let word = blocks[1].slot_word(Slot::new(0).unwrap());
-    assert_eq!(word.target(), Some(Target::Relayed(vector(0x51))));
+    assert_eq!(word.target(), Some(Target::Banked(vector(0x51))));
 }
 
 #[test]
@@ -97,14 +93,14 @@ fn a_slot_lives_as_long_as_its_last_reference() {
     assert_eq!(first, second);
     assert_ne!(first.reserved_vector(), other.reserved_vector());
     assert!(relay.unmap(first).unwrap().poll().is_ready());
-    assert_eq!(blocks[0].slot_word(second.slot), SlotWord::relayed(vector(0x51)));
+    assert_eq!(blocks[0].slot_word(second.slot), SlotWord::banked(vector(0x51)));
     let slot = second.slot;
     let ticket = relay.unmap(second).unwrap();
     assert!(ticket.poll().is_pending());
     serve(&blocks[0]);
     assert!(ticket.poll().is_ready());
     assert_eq!(blocks[0].slot_word(slot), SlotWord::unmapped(slot));
-    assert_eq!(blocks[0].slot_word(other.slot), SlotWord::relayed(vector(0x51)));
+    assert_eq!(blocks[0].slot_word(other.slot), SlotWord::banked(vector(0x51)));
 }
 
 #[test]
@@ -115,13 +111,13 @@ fn a_failed_retarget_leaves_the_old_mapping_alone() {
     let old = relay.map(1, vector(0x51), source(77)).unwrap();
     assert_eq!(relay.retarget(&old, 0, vector(0x52)), Err(MapError::BlockFull));
     assert_eq!(relay.retarget(&old, 2, vector(0x52)), Err(MapError::NoSuchCpu));
-    assert_eq!(blocks[1].slot_word(old.slot), SlotWord::relayed(vector(0x51)));
+    assert_eq!(blocks[1].slot_word(old.slot), SlotWord::banked(vector(0x51)));
     let new = relay.retarget(&old, 1, vector(0x52)).unwrap();
     assert_ne!(new.slot, old.slot);
     blocks[1].on_posted(old.slot);
     blocks[1].on_posted(new.slot);
-    let apic = VirtualApicPage::new();
-    let _ = blocks[1].drain(&apic, 0);
+    let apic = blocks[1].page();
+    let _ = blocks[1].drain(0);
     assert!(apic.vectors(Register::IRR).map(L2Vector::get).eq([0x51, 0x52]));
 }
 
@@ -156,7 +152,7 @@ fn a_slot_is_not_reused_while_its_reserved_vector_pends() {
     assert_eq!(relay.map(0, vector(0x90), source(99)), Err(MapError::BlockFull));
     blocks[0].on_posted(slot);
     serve(&blocks[0]);
-    assert_eq!(blocks[0].drain(&VirtualApicPage::new(), 0).spurious, slot.bit());
+    assert_eq!(blocks[0].drain(0).spurious, slot.bit());
     assert!(relay.map(0, vector(0x90), source(99)).is_ok());
 }
 
@@ -197,22 +193,24 @@ fn an_answer_in_time_makes_the_quarantine_void() {
 fn a_masked_interrupt_waits_and_comes_once() {
     let blocks = blocks();
     let (mut relay, block) = (relay(&blocks), &blocks[0]);
-    let (apic, mapping) = (VirtualApicPage::new(), relay.map(0, vector(0x51), source(0)).unwrap());
+    let (apic, mapping) = (block.page(), relay.map(0, vector(0x51), source(0)).unwrap());
     let _ = relay.mask(&mapping).unwrap();
     block.on_posted(mapping.slot);
     serve(block);
-    assert_eq!(block.drain(&apic, 0).relayed, 1, "posted before the mask took effect");
+    assert_eq!(block.drain(0).relayed, 1, "posted before the mask took effect");
     apic.deliver(vector(0x51));
+    block.resume();
     block.on_posted(mapping.slot);
     block.on_posted(mapping.slot);
-    assert_eq!(block.drain(&apic, 0), Drained::default());
+    assert_eq!(block.drain(0), Drained::default());
     assert!(relay.mappings().all(|listed| listed.masking == Masking::Masked));
     let ticket = relay.unmask(&mapping).unwrap();
     serve(block);
     assert!(ticket.poll().is_ready());
-    assert_eq!(block.drain(&apic, 0).relayed, 1);
+    assert_eq!(block.drain(0).relayed, 1);
     apic.deliver(vector(0x51));
-    assert_eq!(block.drain(&apic, 0), Drained::default());
+    block.resume();
+    assert_eq!(block.drain(0), Drained::default());
 }
 
 #[test]
@@ -229,7 +227,7 @@ fn what_was_held_ends_with_its_mapping() {
     for entry in 1..=32 {
         let _ = relay.map(0, vector(0x60), source(entry)).unwrap();
     }
-    assert_eq!(block.drain(&VirtualApicPage::new(), 0), Drained::default());
+    assert_eq!(block.drain(0), Drained::default());
 }
 
 #[test]
@@ -250,14 +248,13 @@ fn a_mask_that_is_overtaken_by_an_unmap_is_harmless() {
 fn a_grant_opens_the_filter_for_one_vector_of_one_cpu() {
     let blocks = blocks();
     let mut relay = relay(&blocks);
-    let apics = [VirtualApicPage::new(), VirtualApicPage::new()];
     let grant = relay.grant(1, vector(0x51), source(0)).unwrap();
-    for (block, apic) in blocks.iter().zip(&apics) {
+    for block in blocks.iter() {
         assert_eq!(block.post_remote(vector(0x51)), Kick::NotNeeded);
-        let _ = block.drain(apic, 0);
+        let _ = block.drain(0);
     }
-    assert_eq!(apics[0].highest(Register::IRR), None);
-    assert_eq!(apics[1].highest(Register::IRR), Some(vector(0x51)));
+    assert_eq!(blocks[0].page().highest(Register::IRR), None);
+    assert_eq!(blocks[1].page().highest(Register::IRR), Some(vector(0x51)));
     assert_eq!((blocks[0].filtered(vector(0x51)), blocks[1].filtered(vector(0x51))), (1, 0));
     let listed: Vec<_> = relay.mappings().collect();
     assert_eq!((listed.len(), listed[0].mode, listed[0].cpu), (1, Mode::Proxied, 1));
@@ -267,7 +264,7 @@ fn a_grant_opens_the_filter_for_one_vector_of_one_cpu() {
 #[test]
 fn a_revocation_lets_in_what_came_before_and_nothing_after() {
     let blocks = blocks();
-    let (mut relay, block, apic) = (relay(&blocks), &blocks[0], VirtualApicPage::new());
+    let (mut relay, block) = (relay(&blocks), &blocks[0]);
     let first = relay.grant(0, vector(0x51), source(0)).unwrap();
     let again = relay.grant(0, vector(0x51), source(0)).unwrap();
     let other = relay.grant(0, vector(0x51), source(1)).unwrap();
@@ -280,7 +277,7 @@ fn a_revocation_lets_in_what_came_before_and_nothing_after() {
     serve(block);
     assert!(ticket.poll().is_ready());
     let _ = block.post_remote(vector(0x51));
-    assert_eq!(block.drain(&apic, 0).relayed, 1);
+    assert_eq!(block.drain(0).relayed, 1);
     assert_eq!(block.filtered(vector(0x51)), 1);
     assert!(relay.grant(0, vector(0x51), source(2)).is_ok());
 }
@@ -315,6 +312,7 @@ fn a_request_to_a_cpu_in_l2_needs_a_kick_until_it_is_served() {
     let blocks = blocks();
     let mut relay = relay(&blocks);
     let mapping = relay.map(0, vector(0x51), source(0)).unwrap();
+    serve(&blocks[0]);
     assert!(blocks[0].try_enter_l2().is_ok());
     let ticket = relay.unmap(mapping).unwrap();
     assert_eq!((ticket.cpu(), ticket.kick()), (0, Kick::Needed));

@@ -3,7 +3,7 @@
 //! or not. The steps of a CPU are those of the paravisor's loop, one call each, so that anything can
 //! come between two of them.
 
-use proxy_irq::{Drained, Kick, L2Vector, RelayBlock, Slot, VirtualApicPage};
+use proxy_irq::{ApicMode, Drained, Kick, L2Vector, RelayBlock, Slot};
 
 /// Where a CPU is between two steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,6 @@ enum Place {
 #[derive(Debug)]
 pub(crate) struct Cpu<'a> {
     pub(crate) block: &'a RelayBlock,
-    apic: VirtualApicPage,
     rvi: u8,
     place: Place,
     /// Reserved vectors that pend in L1's IRR.
@@ -25,9 +24,9 @@ pub(crate) struct Cpu<'a> {
 }
 
 impl<'a> Cpu<'a> {
-    pub(crate) const fn new(block: &'a RelayBlock) -> Self {
-        let apic = VirtualApicPage::new();
-        Self { block, apic, rvi: 0, place: Place::Loop, irr: 0, kicked: false }
+    pub(crate) fn new(block: &'a RelayBlock) -> Self {
+        block.set_mode(ApicMode::Offload);
+        Self { block, rvi: 0, place: Place::Loop, irr: 0, kicked: false }
     }
 
     /// A device's message has arrived.
@@ -76,7 +75,7 @@ impl<'a> Cpu<'a> {
         if self.place == Place::L2 {
             return Drained::default();
         }
-        let drained = self.block.drain(&self.apic, self.rvi);
+        let drained = self.block.drain(self.rvi);
         self.rvi = drained.rvi;
         // An entry with an interrupt pending is refused by the module.
         if self.block.try_enter_l2().is_ok() {
@@ -85,11 +84,11 @@ impl<'a> Cpu<'a> {
                 self.leave_l2();
                 return drained;
             }
-            while let Some(vector) = self.apic.deliverable() {
+            while let Some(vector) = self.block.page().deliverable() {
                 assert!(self.rvi >= vector.get(), "the RVI hides a vector");
-                self.apic.deliver(vector);
-                self.apic.end_of_interrupt();
-                self.rvi = self.apic.rvi();
+                self.block.page().deliver(vector);
+                self.block.page().end_of_interrupt();
+                self.rvi = self.block.page().rvi();
                 taken(vector);
             }
         }

@@ -11,34 +11,36 @@ use loom::{
     },
     thread,
 };
-use proxy_irq::{RelayBlock, VirtualApicPage};
+use proxy_irq::RelayBlock;
 
 use crate::{explore, fails_under_loom, slot, vector};
 
 /// Drains, lets L2 take what came, and returns how many vectors that were.
-fn drain_and_deliver(block: &RelayBlock, apic: &VirtualApicPage) -> u32 {
-    let drained = block.drain(apic, 0);
+fn drain_and_deliver(block: &RelayBlock) -> u32 {
+    let apic = block.page();
+    let drained = block.drain(0);
     while let Some(vector) = apic.deliverable() {
         apic.deliver(vector);
         apic.end_of_interrupt();
     }
+    block.resume();
     drained.relayed
 }
 
 /// Two posters against an owner that drains twice; each vector must come once.
 fn two_posters_and_one_owner(numbers: [u8; 2]) {
-    let (block, apic) = (Arc::new(RelayBlock::new()), VirtualApicPage::new());
+    let block = Arc::new(RelayBlock::new());
     let posters = numbers.map(|number| {
         let block = Arc::clone(&block);
         thread::spawn(move || {
             let _ = block.post_trusted(vector(number));
         })
     });
-    let mut relayed = drain_and_deliver(&block, &apic) + drain_and_deliver(&block, &apic);
+    let mut relayed = drain_and_deliver(&block) + drain_and_deliver(&block);
     for poster in posters {
         poster.join().unwrap();
     }
-    relayed += drain_and_deliver(&block, &apic);
+    relayed += drain_and_deliver(&block);
     assert_eq!(relayed, 2);
     assert!(block.work().is_empty());
 }
@@ -56,7 +58,7 @@ fn two_posters_of_one_dword_and_one_owner() {
 #[test]
 fn two_posters_of_one_vector_and_the_owners_interrupts() {
     explore(|| {
-        let (block, apic) = (Arc::new(RelayBlock::new()), VirtualApicPage::new());
+        let block = Arc::new(RelayBlock::new());
         let posters = [(); 2].map(|()| {
             let block = Arc::clone(&block);
             thread::spawn(move || {
@@ -64,15 +66,15 @@ fn two_posters_of_one_vector_and_the_owners_interrupts() {
             })
         });
         block.on_posted(slot(3));
-        let mut relayed = drain_and_deliver(&block, &apic);
+        let mut relayed = drain_and_deliver(&block);
         block.on_posted(slot(4));
         for poster in posters {
             poster.join().unwrap();
         }
-        relayed += drain_and_deliver(&block, &apic);
+        relayed += drain_and_deliver(&block);
         assert!((1..=2).contains(&relayed), "{relayed}");
         assert_eq!(block.figures().spurious, 2);
-        assert_eq!(drain_and_deliver(&block, &apic), 0);
+        assert_eq!(drain_and_deliver(&block), 0);
     });
 }
 

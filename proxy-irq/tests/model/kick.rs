@@ -12,13 +12,13 @@ use loom::{
     },
     thread,
 };
-use proxy_irq::{Kick, Register, RelayBlock, VirtualApicPage};
+use proxy_irq::{Kick, Register, RelayBlock};
 
 use crate::{explore, explore_bounded, fails_under_loom, vector};
 
 /// One poster, or two, against an owner that drains and leaves by `leave`.
 fn posters_and_leaving_owner(posters: u8, leave: fn(&RelayBlock) -> bool) {
-    let (block, apic) = (Arc::new(RelayBlock::new()), VirtualApicPage::new());
+    let block = Arc::new(RelayBlock::new());
     let kicked = Arc::new(AtomicBool::new(false));
     let posters: Vec<_> = (0..posters)
         .map(|index| {
@@ -31,12 +31,12 @@ fn posters_and_leaving_owner(posters: u8, leave: fn(&RelayBlock) -> bool) {
         })
         .collect();
     let count = posters.len();
-    let _ = block.drain(&apic, 0);
+    let _ = block.drain(0);
     let left = leave(&block);
     for poster in posters {
         poster.join().unwrap();
     }
-    let relayed = apic.vectors(Register::IRR).count();
+    let relayed = block.page().vectors(Register::IRR).count();
     assert!(!left || relayed == count || kicked.load(Relaxed), "a kick is missing");
 }
 

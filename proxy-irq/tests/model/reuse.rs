@@ -5,14 +5,13 @@
 use core::cell::Cell;
 
 use loom::{sync::Arc, thread};
-use proxy_irq::{MapError, Register, Relay, RelayBlock, ReservedBlock, Source, VirtualApicPage};
+use proxy_irq::{MapError, Register, Relay, RelayBlock, ReservedBlock, Source};
 
 use crate::{explore, fails_under_loom, slot, vector};
 
 /// The owner of a block as the hardware drives it: an interrupt pends in L1's IRR until it is taken.
 struct Owner<'a> {
     block: &'a RelayBlock,
-    apic: VirtualApicPage,
     irr: Cell<u32>,
 }
 
@@ -25,7 +24,7 @@ impl Owner<'_> {
     }
 
     fn drain(&self) -> u32 {
-        self.block.drain(&self.apic, 0).spurious
+        self.block.drain(0).spurious
     }
 }
 
@@ -45,14 +44,15 @@ fn map_unmap_map(seen: fn(u32) -> u32) {
         let blocks = Arc::clone(&blocks);
         thread::spawn(move || {
             let block = &blocks[0];
-            let owner = Owner { block, apic: VirtualApicPage::new(), irr: Cell::new(1) };
+            let owner = Owner { block, irr: Cell::new(1) };
             block.service(|| seen(owner.irr.get()));
             owner.interrupt();
             let mut spurious = owner.drain();
             block.service(|| seen(owner.irr.get()));
             spurious |= owner.drain();
-            let arrived =
-                |number| owner.apic.vectors(Register::IRR).any(|other| other == vector(number));
+            let arrived = |number| {
+                owner.block.page().vectors(Register::IRR).any(|other| other == vector(number))
+            };
             assert!(!arrived(0x91), "an old interrupt came out as the new mapping's");
             assert_ne!(arrived(0x51), spurious == 1, "an interrupt was lost or came twice");
         })

@@ -41,26 +41,26 @@ fn no_handler_relays_what_is_unmapped() {
                 over.store(true, Release);
             })
         };
-        let (block, apic) = (&blocks[0], VirtualApicPage::new());
+        let block = &blocks[0];
         let interrupt = || {
             let word = block.slot_word(slot(0));
             block.on_posted(slot(0));
-            let old = word.target() == Some(Target::Relayed(vector(0x51)));
+            let old = word.target() == Some(Target::Banked(vector(0x51)));
             assert!(!(old && over.load(Acquire)), "an old mapping was relayed");
         };
         interrupt();
         while !over.load(Acquire) {
             block.service(|| 0);
             interrupt();
-            let _ = block.drain(&apic, 0);
+            let _ = block.drain(0);
             thread::yield_now();
         }
         requester.join().unwrap();
-        let _ = block.drain(&apic, 0);
+        let _ = block.drain(0);
         assert_eq!(block.slot_word(slot(0)), SlotWord::unmapped(slot(0)));
-        assert!(apic.read_bank(Register::IRR, 4) != 0, "the other vector was lost");
+        assert!(block.page().read_bank(Register::IRR, 4) != 0, "the other vector was lost");
         block.on_posted(slot(0));
-        assert_eq!(block.drain(&apic, 0).spurious, 1);
+        assert_eq!(block.drain(0).spurious, 1);
     });
 }
 
@@ -117,23 +117,24 @@ fn a_mask_loses_nothing() {
                 let _ = relay.unmask(&mapping).unwrap();
             })
         };
-        let (block, apic) = (&blocks[0], VirtualApicPage::new());
+        let block = &blocks[0];
         let mut relayed = 0;
         for _ in 0..2 {
             block.on_posted(slot(0));
             block.service(|| 0);
-            relayed += block.drain(&apic, 0).relayed;
+            relayed += block.drain(0).relayed;
             if relayed == 1 {
-                apic.deliver(vector(0x51));
+                block.page().deliver(vector(0x51));
+                block.resume();
             }
         }
         requester.join().unwrap();
         block.service(|| 0);
-        relayed += block.drain(&apic, 0).relayed;
+        relayed += block.drain(0).relayed;
         assert!((1..=2).contains(&relayed), "{relayed}");
         assert_eq!(block.figures().spurious, 0);
         block.on_posted(slot(0));
-        assert_eq!(block.drain(&apic, 0).spurious, 0);
+        assert_eq!(block.drain(0).spurious, 0);
     });
 }
 

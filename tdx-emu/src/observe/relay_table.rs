@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The paravisor's relay table, read from outside as a debugger would.
 //!
-//! Each virtual CPU has a block that starts with 32 slots, one word each: the vector of L2 as a
-//! byte offset of a 32-bit bank (high half) and the bit inside that bank (low half). Bank 9 holds
-//! interrupts that L2 masked; any other past the eight banks of 256 vectors means that nothing is
-//! mapped. Reading it here lets the figures be made without asking the software being measured.
+//! Each virtual CPU has a block whose first page is the virtual-APIC page of L2. At 0x1000 there are 32
+//! slots, one word each: the index of a dword in that page (upper ten bits) and the bit inside it (low
+//! half). The dwords of the IRR, and the eight from 0x800 on, stand for vectors of L2; 0x824 holds
+//! interrupts that L2 masked; anything else means that nothing is mapped. Reading it here lets the
+//! figures be made without asking the software being measured.
 
 /// First vector of the block that L1 reserves for relayed interrupts.
 pub(crate) const FIRST_RESERVED: u8 = 0x40;
 
 /// Number of vectors in that block.
 pub(crate) const LANES: usize = 32;
+
+/// Where the slots begin in a block.
+const SLOTS: u64 = 0x1000;
 
 /// Where the table lies in the TD's private memory.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +28,7 @@ pub(crate) struct RelayTable {
 impl RelayTable {
     /// Address of the slot word of a lane.
     pub(crate) fn slot(&self, cpu: usize, lane: usize) -> u64 {
-        let slots = u64::try_from(lane * size_of::<u64>()).unwrap_or(0);
+        let slots = SLOTS + u64::try_from(lane * size_of::<u64>()).unwrap_or(0);
         let blocks = u64::try_from(cpu).unwrap_or(0).wrapping_mul(self.stride);
         self.base.wrapping_add(blocks).wrapping_add(slots)
     }
@@ -50,14 +54,18 @@ pub(crate) enum Slot {
 impl Slot {
     /// Reads a slot word.
     pub(crate) fn from_word(word: u64) -> Self {
-        const HELD: u64 = 9;
-        let (bank, mask) = (word >> 34, word & 0xffff_ffff);
-        let malformed = word >> 32 & 3 != 0 || !mask.is_power_of_two();
-        match u8::try_from(u64::from(mask.trailing_zeros()) + 32 * bank) {
-            Ok(vector) if !malformed => Self::Relayed(vector),
-            _ if !malformed && bank == HELD => Self::Held,
-            _ => Self::Unmapped,
+        let (offset, mask) = (word >> 54 << 2, word & 0xffff_ffff);
+        if word >> 32 & 0x3f_ffff != 0 || !mask.is_power_of_two() {
+            return Self::Unmapped;
         }
+        let bank = match offset {
+            0x200..0x280 if offset.is_multiple_of(16) => (offset - 0x200) / 16,
+            0x800..0x820 => (offset - 0x800) / 4,
+            0x824 => return Self::Held,
+            _ => return Self::Unmapped,
+        };
+        let vector = u64::from(mask.trailing_zeros()) + 32 * bank;
+        u8::try_from(vector).map_or(Self::Unmapped, Self::Relayed)
     }
 }
 
@@ -67,23 +75,37 @@ mod tests {
 
     #[test]
     fn a_slot_word_names_bank_and_bit() {
-        assert_eq!(Slot::from_word((4 * 2) << 32 | 1 << 17), Slot::Relayed(81));
-        assert_eq!(Slot::from_word(1 << 31), Slot::Relayed(31));
-        assert_eq!(Slot::from_word((4 * 7) << 32 | 1 << 31), Slot::Relayed(255));
-        assert_eq!(Slot::from_word((4 * 9) << 32 | 1 << 31), Slot::Held);
+        let word = |offset: u64, bit: u32| (offset / 4) << 54 | 1 << bit;
+        assert_eq!(Slot::from_word(word(0x220, 17)), Slot::Relayed(81));
+        assert_eq!(Slot::from_word(word(0x200, 31)), Slot::Relayed(31));
+        assert_eq!(Slot::from_word(word(0x270, 31)), Slot::Relayed(255));
+        assert_eq!(Slot::from_word(word(0x808, 17)), Slot::Relayed(81));
+        assert_eq!(Slot::from_word(word(0x81c, 31)), Slot::Relayed(255));
+        assert_eq!(Slot::from_word(word(0x824, 31)), Slot::Held);
     }
 
     #[test]
     fn the_spurious_bank_and_malformed_words_are_unmapped() {
-        for word in [32 << 32 | 1, 0, 8 << 32 | 3, 5 << 32 | 1, 1 << 50 | 1, u64::MAX] {
+        let irr = 0x80 << 54;
+        for word in [
+            0x208 << 54 | 1,
+            0,
+            1,
+            irr,
+            irr | 3,
+            irr | 1 << 32 | 1,
+            0x81 << 54 | 1,
+            0xa0 << 54 | 1,
+            u64::MAX,
+        ] {
             assert_eq!(Slot::from_word(word), Slot::Unmapped, "{word:#x}");
         }
     }
 
     #[test]
-    fn slots_lie_at_the_start_of_each_block() {
-        let table = RelayTable { base: 0xffe0_1000, stride: 0x300 };
-        assert_eq!(table.slot(2, 3), 0xffe0_1000 + 0x600 + 24);
+    fn slots_lie_behind_the_page_of_each_block() {
+        let table = RelayTable { base: 0xffe0_1000, stride: 0x2000 };
+        assert_eq!(table.slot(2, 3), 0xffe0_1000 + 0x4000 + 0x1000 + 24);
         assert_eq!(lane_of(0x3f), None);
         assert_eq!(lane_of(0x5f), Some(31));
         assert_eq!(lane_of(0x60), None);

@@ -5,8 +5,8 @@
 //! free again only when the owner has executed the unmap *and* has seen the reserved vector clear in
 //! L1's IRR: an interrupt that was on its way must not come out as the next mapping's.
 //!
-//! Free slots are taken in turn, not lowest first, so that a late interrupt finds its slot unused for
-//! as long as possible.
+//! Free slots are taken in the order in which they became free, so that a late interrupt finds its
+//! slot unused for as long as possible.
 
 use crate::{
     block::RelayBlock,
@@ -20,8 +20,9 @@ pub(crate) struct CpuBook {
     free: u32,
     leaving: u32,
     quarantined: u32,
-    /// The slot at which the next search for a free one begins.
-    next: u32,
+    /// The free slots, the one to be taken next at `next`, the others behind it round the array.
+    queue: [Slot; SLOTS],
+    next: usize,
     uses: [Use; SLOTS],
 }
 
@@ -47,8 +48,14 @@ pub(crate) enum Phase {
 }
 
 impl CpuBook {
-    pub(crate) const NEW: Self =
-        Self { free: !0, leaving: 0, quarantined: 0, next: 0, uses: [Use::NEVER; SLOTS] };
+    pub(crate) const NEW: Self = Self {
+        free: !0,
+        leaving: 0,
+        quarantined: 0,
+        queue: Slot::ALL,
+        next: 0,
+        uses: [Use::NEVER; SLOTS],
+    };
 
     pub(crate) const fn slot(&self, slot: Slot) -> &Use {
         &self.uses[slot.index()]
@@ -79,15 +86,17 @@ impl CpuBook {
         })
     }
 
-    /// Takes a free slot, the next in turn, unless a quarantined one may yet relay the same vector.
+    /// Takes the slot that has been free for longest, unless a quarantined one may yet relay the same vector.
     pub(crate) fn take(&mut self, vector: L2Vector, source: Source) -> Result<Slot, Reason> {
         if Slot::in_bits(self.quarantined).any(|slot| self.slot(slot).vector == vector) {
             return Err(Reason::OwnerSilent);
         }
-        let ahead = Slot::lowest(self.free.rotate_right(self.next)).ok_or(Reason::BlockFull)?;
-        let slot = ahead.rotated(self.next);
+        if self.free == 0 {
+            return Err(Reason::BlockFull);
+        }
+        let slot = self.queue[self.next % SLOTS];
         self.free &= !slot.bit();
-        self.next = slot.rotated(1).get().into();
+        self.next = (self.next + 1) % SLOTS;
         let used = self.slot_mut(slot);
         let generation = used.generation.wrapping_add(1);
         *used = Use { vector, source, references: 1, generation, ..Use::NEVER };
@@ -121,11 +130,20 @@ impl CpuBook {
             if block.reserved_irr() & slot.bit() == 0 {
                 self.leaving &= !slot.bit();
                 self.quarantined &= !slot.bit();
-                self.free |= slot.bit();
+                self.give(slot);
             } else {
                 self.slot_mut(slot).request = *asked.get_or_insert_with(|| block.request());
             }
         }
+    }
+}
+
+impl CpuBook {
+    /// Puts a slot behind the others that are free.
+    fn give(&mut self, slot: Slot) {
+        let ahead = usize::try_from(self.free.count_ones()).unwrap_or(0);
+        self.queue[(self.next + ahead) % SLOTS] = slot;
+        self.free |= slot.bit();
     }
 }
 

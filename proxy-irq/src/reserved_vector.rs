@@ -28,7 +28,7 @@ enum Index {
 impl Slot {
     /// All slots in ascending order.
     #[rustfmt::skip]
-    const ALL: [Self; SLOTS] = {
+    pub(crate) const ALL: [Self; SLOTS] = {
         use Index::{
             S00, S01, S02, S03, S04, S05, S06, S07, S08, S09, S10, S11, S12, S13, S14, S15,
             S16, S17, S18, S19, S20, S21, S22, S23, S24, S25, S26, S27, S28, S29, S30, S31,
@@ -50,11 +50,6 @@ impl Slot {
     /// Returns the slot whose bit is the lowest one set in `bits`.
     pub(crate) const fn lowest(bits: u32) -> Option<Self> {
         Self::new(bits.trailing_zeros().to_le_bytes()[0])
-    }
-
-    /// Returns the slot `distance` further on, round the block.
-    pub(crate) const fn rotated(self, distance: u32) -> Self {
-        Self::ALL[(self.index() + distance as usize) % SLOTS]
     }
 
     /// Returns the slot's index.

@@ -136,6 +136,29 @@ fn a_freed_slot_waits_its_turn() {
 }
 
 #[test]
+fn the_slot_that_was_freed_last_is_reused_last() {
+    let blocks = blocks();
+    let mut relay = relay(&blocks);
+    let mut mappings = fill(&mut relay);
+    for freed in [5, 0] {
+        let ticket = relay.unmap(mappings.remove(freed)).unwrap();
+        serve(&blocks[0]);
+        assert!(ticket.poll().is_ready());
+        // The book learns of it now, as it does at any mapping.
+        let _ = relay.map(0, vector(0x56), source(6)).unwrap();
+    }
+    let mut next =
+        || relay.map(0, vector(0x90), source(99)).unwrap().reserved_vector().get() - BASE;
+    assert_eq!(next(), 5);
+    let ticket = relay.unmap(mappings.remove(8)).unwrap();
+    serve(&blocks[0]);
+    assert!(ticket.poll().is_ready());
+    let mut next =
+        |entry| relay.map(0, vector(0x91), source(entry)).unwrap().reserved_vector().get() - BASE;
+    assert_eq!([next(100), next(101)], [0, 10]);
+}
+
+#[test]
 fn a_slot_is_not_reused_while_its_reserved_vector_pends() {
     let blocks = blocks();
     let mut relay = relay(&blocks);

@@ -31,7 +31,7 @@ use crate::{
     counters::{Counters, Figures},
     reserved_vector::{SLOTS, Slot},
     slot::{SlotWord, VECTOR_BANKS},
-    sync::{AtomicU8, AtomicU32, AtomicU64, Ordering, const_unless_loom, unmapped_slots, zeros},
+    sync::{AtomicU32, AtomicU64, Ordering, const_unless_loom, unmapped_slots, zeros},
     virtual_apic::VirtualApicPage,
 };
 
@@ -54,7 +54,7 @@ pub struct RelayBlock {
 pub(crate) struct Control {
     /// Not zero if a bank or the VIRR may have a new bit. A plain flag beside `remote_pending`, not a
     /// bit of it: the interrupt path's plain store must not undo another CPU's read-modify-write.
-    pub(crate) dirty: AtomicU8,
+    pub(crate) dirty: AtomicU32,
     /// A [`Work`](crate::enter_state::Work) set, [`FLAG-BY-RMW`](crate#invariants).
     pub(crate) remote_pending: AtomicU32,
     /// An [`EnterState`](crate::enter_state::EnterState).
@@ -68,12 +68,11 @@ pub(crate) struct Control {
 /// Vectors that other contexts made pending: one line.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Remote {
-    /// From devices, by way of another CPU or of the host's messages: filtered.
-    pub(crate) device: [AtomicU32; VECTOR_BANKS],
-    /// From L2 itself or from L1's own emulation: not filtered.
-    pub(crate) trusted: [AtomicU32; VECTOR_BANKS],
-}
+pub(crate) struct Remote(
+    /// First those from devices, by way of another CPU or of the host's messages: filtered. Then
+    /// those from L2 itself or from L1's own emulation: not filtered.
+    pub(crate) [AtomicU32; 2 * VECTOR_BANKS],
+);
 
 /// What the control plane asks the owner to do, and the filter that it grants.
 #[derive(Debug)]
@@ -89,7 +88,7 @@ pub(crate) struct Mailbox {
     pub(crate) mapped: AtomicU32,
     /// Reserved vectors that were pending in L1's IRR when the owner last served a request.
     pub(crate) reserved_irr: AtomicU32,
-    /// Vectors that [`Remote::device`] may carry.
+    /// Vectors that devices may post remotely.
     pub(crate) allowed: [AtomicU32; VECTOR_BANKS],
     /// Vectors that the owner shall take out of `allowed`.
     pub(crate) revoked: [AtomicU32; VECTOR_BANKS],
@@ -114,7 +113,7 @@ pub(crate) struct Own {
 impl RelayBlock {
     /// Offset of the slot words.
     pub const SLOTS_OFFSET: usize = 0x1000;
-    /// Offset of the dirty byte that the interrupt path sets to 1.
+    /// Offset of the dirty dword that the interrupt path sets to 1.
     pub const DIRTY_OFFSET: usize = 0x1100;
 
     const_unless_loom! {
@@ -173,7 +172,7 @@ impl Control {
     const_unless_loom! {
         fn new() -> Self {
             Self {
-                dirty: AtomicU8::new(0),
+                dirty: AtomicU32::new(0),
                 remote_pending: AtomicU32::new(0),
                 state: AtomicU32::new(0),
                 quiescent: AtomicU64::new(0),
@@ -186,7 +185,7 @@ impl Control {
 impl Remote {
     const_unless_loom! {
         fn new() -> Self {
-            Self { device: zeros(), trusted: zeros() }
+            Self(zeros())
         }
     }
 }

@@ -56,7 +56,7 @@ impl RelayBlock {
     pub fn drain(&self, saved_rvi: u8) -> Drained {
         let dirty = self.control.dirty.load(Ordering::Relaxed);
         let remote = self.control.remote_pending.load(Ordering::Relaxed);
-        if u32::from(dirty) | remote == 0 {
+        if dirty | remote == 0 {
             return Drained { rvi: saved_rvi, ..Drained::default() };
         }
         self.drain_pending(saved_rvi)
@@ -84,7 +84,7 @@ impl RelayBlock {
         pending.fetch_and(!Work::REMOTE.bits(), Ordering::SeqCst);
         fence_under_loom();
         for bank in 0..VECTOR_BANKS {
-            let bits = self.take_allowed(bank) | take(&self.remote.trusted[bank]);
+            let bits = self.take_allowed(bank) | take(&self.remote.0[VECTOR_BANKS + bank]);
             if bits != 0 {
                 let added = bits & !self.page.get(vector_bank(bank));
                 add(&self.counters.remote, added.count_ones());
@@ -96,7 +96,7 @@ impl RelayBlock {
 
     /// Takes the device bits of one remote bank and drops those that L2 has not configured here.
     fn take_allowed(&self, bank: usize) -> u32 {
-        let bits = take(&self.remote.device[bank]);
+        let bits = take(&self.remote.0[bank]);
         if bits == 0 {
             return 0;
         }
@@ -108,15 +108,23 @@ impl RelayBlock {
     }
 
     /// Moves what waits in the banks to the VIRR, a dword at a time. Context: owner, IF=0.
+    #[inline]
     fn empty_banks(&self, drained: &mut Drained) {
-        for bank in 0..VECTOR_BANKS {
-            let bits = self.page.take(vector_bank(bank));
-            if bits != 0 {
-                drained.merged += ones(self.request_edges(bank, bits));
-            }
+        let any = (0..VECTOR_BANKS).fold(0, |any, bank| any | self.page.get(vector_bank(bank)));
+        if any != 0 {
+            self.empty_vector_banks(drained);
         }
         drained.spurious = self.page.take(SPURIOUS_BANK);
         drained.forwarded = self.page.take(FORWARD_BANK);
+    }
+
+    fn empty_vector_banks(&self, drained: &mut Drained) {
+        for bank in 0..VECTOR_BANKS {
+            let bits = self.page.take(vector_bank(bank));
+            if bits != 0 {
+                drained.merged += ones(self.request_bank(bank, bits));
+            }
+        }
     }
 
     /// Finds the highest vector of the VIRR, and counts those that are new in it.
@@ -140,7 +148,9 @@ impl RelayBlock {
     #[inline]
     fn count(&self, drained: &Drained) {
         add(&self.counters.relayed, drained.relayed);
-        add(&self.counters.merged, drained.merged);
+        if drained.merged != 0 {
+            add(&self.counters.merged, drained.merged);
+        }
         if drained.spurious != 0 {
             self.counters.count_spurious(drained.spurious);
         }

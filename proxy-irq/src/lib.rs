@@ -131,5 +131,5 @@ pub use map::Relay;
 pub use mapping::{Grant, Listed, MapError, Mapping, Masking, Mode, Reason, Source, Stale};
 pub use redirect::ApicMode;
 pub use reserved_vector::{L2Vector, ReservedBlock, ReservedVector, SLOTS, Slot};
-pub use slot::{SlotWord, Target};
+pub use slot::{RemoteWord, SlotWord, Target};
 pub use virtual_apic::{Ended, Register, Trigger, VirtualApicPage};

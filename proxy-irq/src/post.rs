@@ -21,7 +21,8 @@ use crate::{
     block::RelayBlock,
     enter_state::{Kick, Work},
     reserved_vector::{L2Vector, Slot},
-    sync::{AtomicU32, Ordering, fence_under_loom},
+    slot::RemoteWord,
+    sync::{Ordering, fence_under_loom},
 };
 
 impl RelayBlock {
@@ -41,7 +42,7 @@ impl RelayBlock {
     /// Context: any CPU, interrupt handler or main context.
     #[inline]
     pub fn post_remote(&self, vector: L2Vector) -> Kick {
-        self.post_to(&self.remote.device[vector.bank()], vector)
+        self.post(RemoteWord::of_device(vector))
     }
 
     /// Makes `vector` pending on behalf of L2 itself (an IPI) or of L1's own emulation (a timer).
@@ -50,12 +51,16 @@ impl RelayBlock {
     /// Context: any CPU, the owner included; interrupt handler or main context.
     #[inline]
     pub fn post_trusted(&self, vector: L2Vector) -> Kick {
-        self.post_to(&self.remote.trusted[vector.bank()], vector)
+        self.post(RemoteWord::trusted(vector))
     }
 
+    /// Makes pending what `word` says: for callers that post one vector to many CPUs, or the same one
+    /// again and again.
+    ///
+    /// Context: any CPU, interrupt handler or main context.
     #[inline]
-    fn post_to(&self, bank: &AtomicU32, vector: L2Vector) -> Kick {
-        bank.fetch_or(vector.mask(), Ordering::SeqCst);
+    pub fn post(&self, word: RemoteWord) -> Kick {
+        self.remote.0[word.dword()].fetch_or(word.mask(), Ordering::SeqCst);
         fence_under_loom();
         if self.control.remote_pending.load(Ordering::SeqCst) & Work::REMOTE.bits() != 0 {
             return Kick::NotNeeded;

@@ -52,12 +52,17 @@ impl RelayBlock {
         }
     }
 
-    /// Notes which vectors level-triggered lines use, and redirects the slots that have one of them.
+    /// Notes which vectors level-triggered lines use, redirects the slots that have one of them, and
+    /// takes those of them that pend for level-triggered.
     ///
     /// Context: as [`set_mode`](Self::set_mode).
     pub fn set_levels(&self, levels: [u32; VECTOR_BANKS]) {
         for (known, new) in self.own.levels.iter().zip(levels) {
             known.store(new, Relaxed);
+        }
+        for (bank, new) in levels.into_iter().enumerate() {
+            let pending = new & self.page.read_bank(Register::IRR, bank);
+            self.page.request_bank(bank, pending, new);
         }
         self.redirect_all();
     }
@@ -82,11 +87,13 @@ impl RelayBlock {
         }
     }
 
-    /// Makes the edge-triggered vectors `bits` of `bank` pending; returns those that were already.
-    pub(crate) fn request_edges(&self, bank: usize, bits: u32) -> u32 {
-        let stale = bits & self.page.read_bank(Register::TMR, bank);
-        let merged = self.page.request_edges(bank, bits);
-        if stale & !self.own.levels[bank % VECTOR_BANKS].load(Relaxed) != 0 {
+    /// Makes the vectors `bits` of `bank` pending, with the trigger mode that they have now; returns
+    /// those that were pending already.
+    pub(crate) fn request_bank(&self, bank: usize, bits: u32) -> u32 {
+        let levels = self.own.levels[bank % VECTOR_BANKS].load(Relaxed);
+        let stale = bits & self.page.read_bank(Register::TMR, bank) & !levels;
+        let merged = self.page.request_bank(bank, bits, levels);
+        if stale != 0 {
             self.redirect_all();
         }
         merged
@@ -173,6 +180,25 @@ mod tests {
         let _ = block.drain(0);
         assert_eq!(block.page().trigger(vector(0x51)), Trigger::Edge);
         assert_eq!(target(&block), Some(Target::Relayed(vector(0x51))));
+    }
+
+    #[test]
+    fn a_vector_of_a_line_is_marked_whether_it_pends_before_or_after() {
+        let block = mapped(0x51);
+        let mut levels = [0; VECTOR_BANKS];
+        levels[1] = vector(0x31).mask();
+        let _ = block.post_trusted(vector(0x31));
+        let _ = block.drain(0);
+        assert_eq!(block.page().trigger(vector(0x31)), Trigger::Edge);
+        block.set_levels(levels);
+        assert_eq!(block.page().trigger(vector(0x31)), Trigger::Level);
+        block.page().deliver(vector(0x31));
+        block.resume();
+        block.page().write_bank(Register::TMR, 1, 0);
+        let _ = block.post_trusted(vector(0x31));
+        let _ = block.post_trusted(vector(0x32));
+        let _ = block.drain(0);
+        assert!(block.page().vectors(Register::TMR).eq([vector(0x31)]));
     }
 
     #[test]

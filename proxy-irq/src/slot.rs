@@ -181,6 +181,40 @@ impl Target {
     }
 }
 
+/// A vector of L2 as a remote post takes it: the index of a remote bank in the upper four bits, and
+/// the bit in it in the low half. Like a slot word, it is taken apart without a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct RemoteWord(u64);
+
+impl RemoteWord {
+    /// On behalf of a device: the owner's filter applies.
+    #[must_use]
+    #[inline]
+    pub const fn of_device(vector: L2Vector) -> Self {
+        Self((vector.bank() as u64) << 60 | vector.mask() as u64)
+    }
+
+    /// On behalf of L2 itself or of L1's own emulation: no filter applies.
+    #[must_use]
+    #[inline]
+    pub const fn trusted(vector: L2Vector) -> Self {
+        Self(((VECTOR_BANKS + vector.bank()) as u64) << 60 | vector.mask() as u64)
+    }
+
+    /// Returns the index of the remote bank: below 16 whatever the word is.
+    #[inline]
+    pub(crate) const fn dword(self) -> usize {
+        (self.0 >> 60) as usize
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is the mask")]
+    pub(crate) const fn mask(self) -> u32 {
+        self.0 as u32
+    }
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;

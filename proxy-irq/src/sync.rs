@@ -10,10 +10,10 @@ pub(crate) use core::sync::atomic::Ordering;
 use crate::{reserved_vector::SLOTS, slot::SlotWord};
 
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Stands between a SeqCst access and the one after it. The language orders the two; loom takes both
 /// for AcqRel ones and needs to be told.

@@ -186,11 +186,13 @@ impl VirtualApicPage {
 
     /// Returns dword `bank` (modulo 8) of a 256-bit register.
     #[must_use]
+    #[inline]
     pub fn read_bank(&self, register: Register, bank: usize) -> u32 {
         self.0[register.bank(bank)].load(Relaxed)
     }
 
     /// Sets dword `bank` (modulo 8) of a 256-bit register.
+    #[inline]
     pub fn write_bank(&self, register: Register, bank: usize, value: u32) {
         self.0[register.bank(bank)].store(value, Relaxed);
     }
@@ -204,27 +206,27 @@ impl VirtualApicPage {
         })
     }
 
-    /// Makes the edge-triggered vectors `bits` of `bank` pending; returns those that were already.
+    /// Makes the vectors `bits` of `bank` pending, by level those that are also in `levels`, and by
+    /// edge the others; returns those that were pending already.
     ///
     /// The trigger mode follows the last request, so a vector that was once level-triggered stops
     /// being so.
     #[inline]
-    pub(crate) fn request_edges(&self, bank: usize, bits: u32) -> u32 {
+    pub(crate) fn request_bank(&self, bank: usize, bits: u32, levels: u32) -> u32 {
         let pending = self.read_bank(Register::IRR, bank);
         self.write_bank(Register::IRR, bank, pending | bits);
-        let level = self.read_bank(Register::TMR, bank);
-        if level & bits != 0 {
-            self.write_bank(Register::TMR, bank, level & !bits);
+        let known = self.read_bank(Register::TMR, bank);
+        let wanted = known & !bits | levels & bits;
+        if wanted != known {
+            self.write_bank(Register::TMR, bank, wanted);
         }
         pending & bits
     }
 
     /// Makes `vector` pending. The caller raises the RVI, or lets [`Self::rvi`] find it.
     pub fn request(&self, vector: L2Vector, trigger: Trigger) {
-        self.request_edges(vector.bank(), vector.mask());
-        if trigger == Trigger::Level {
-            self.set_bit(Register::TMR, vector);
-        }
+        let levels = if trigger == Trigger::Level { vector.mask() } else { 0 };
+        self.request_bank(vector.bank(), vector.mask(), levels);
     }
 
     /// Returns the RVI that the pending vectors amount to, by search: for a page whose RVI is lost.
@@ -354,7 +356,7 @@ mod tests {
             page.end_of_interrupt(),
             Some(Ended { vector: vector(0x31), trigger: Trigger::Level })
         );
-        page.request_edges(1, vector(0x31).mask());
+        page.request_bank(1, vector(0x31).mask(), 0);
         assert_eq!(page.eoi_exit_bitmaps(), [0; 4]);
         page.deliver(vector(0x31));
         assert_eq!(

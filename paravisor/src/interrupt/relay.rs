@@ -49,7 +49,7 @@ global_asm!(
     "mov rcx, rax",
     "shr rcx, 54",
     "or dword ptr gs:[4 * rcx], eax",
-    "mov byte ptr gs:[{dirty}], 1",
+    "mov dword ptr gs:[{dirty}], 1",
     "xor eax, eax",
     "xor edx, edx",
     "mov ecx, {eoi}",

@@ -17,7 +17,7 @@ use paravisor::{
     io_apic::{Deliveries, IoApic, Line},
     width,
 };
-use proxy_irq::{L2Vector, Register, RelayBlock, VirtualApicPage};
+use proxy_irq::{L2Vector, RelayBlock};
 use spin::Mutex;
 use tdcall::md::l2_vmcs::Field;
 
@@ -77,33 +77,20 @@ impl Levels {
     /// Takes over the newest set, after a drain and before the entry that follows it.
     pub(super) fn follow(&mut self, block: &RelayBlock) -> Result<(), Refused> {
         let edition = EDITION.load(Ordering::Acquire);
-        if edition != self.edition {
-            for ((known, new), field) in self.vectors.iter_mut().zip(&LEVELS).zip(BITMAPS) {
-                *known = new.load(Ordering::Relaxed);
-                write(field, *known)?;
-            }
-            self.edition = edition;
-            block.set_levels(self.banks());
+        if edition == self.edition { Ok(()) } else { self.take_over(edition, block) }
+    }
+
+    #[cold]
+    fn take_over(&mut self, edition: u32, block: &RelayBlock) -> Result<(), Refused> {
+        for ((known, new), field) in self.vectors.iter_mut().zip(&LEVELS).zip(BITMAPS) {
+            *known = new.load(Ordering::Relaxed);
+            write(field, *known)?;
         }
-        if self.vectors != [0; 4] {
-            self.mark(block.page());
-        }
+        self.edition = edition;
+        block.set_levels(self.banks());
         Ok(())
     }
 
-    /// Notes how what pends was requested. The drain has noted it as edges.
-    fn mark(&self, page: &VirtualApicPage) {
-        for (bank, levels) in self.banks().into_iter().enumerate() {
-            let pending = page.read_bank(Register::IRR, bank) & levels;
-            if pending != 0 {
-                let modes = page.read_bank(Register::TMR, bank);
-                page.write_bank(Register::TMR, bank, modes | pending);
-            }
-        }
-    }
-}
-
-impl Levels {
     /// The set by dwords, as APICs have it.
     fn banks(&self) -> [u32; 8] {
         let mut words =

@@ -13,6 +13,9 @@ mod guest_options;
 /// Boots Linux kernels over and over.
 mod boots;
 
+/// Measures the relay beside the alternatives.
+mod bench;
+
 /// Checks everything.
 mod test;
 
@@ -44,6 +47,8 @@ enum Command {
     Image(image::Options),
     /// Boot Linux kernels over and over, each beside a boot directly on QEMU
     Boots(boots::Options),
+    /// Measure the relay beside the alternatives: a table, JSON, and a page with plots
+    Bench(bench::Options),
     /// Check everything: unit tests, loom, lints, end-to-end tests
     Test(test::Options),
     /// What the continuous integration runs; the same as `test`
@@ -71,6 +76,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Run(options) => run::run(&options),
         Command::Image(options) => image::run(&options),
         Command::Boots(options) => boots::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Test(options) | Command::Ci(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Doctor => doctor::run(),

@@ -133,7 +133,8 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
         let Some(book) = self.books.get_mut(cpu) else { return };
         if !block.has_served(number) && book.quarantine(slot, number) {
             let word = SlotWord::unmapped(slot).raw();
-            block.slots[slot.index()].store(word, Relaxed);
+            // A swap, so that it has its place in the order of the owner's exchanges.
+            block.slots[slot.index()].swap(word, Relaxed);
             block.mailbox.quarantined.fetch_add(1, Relaxed);
         }
     }

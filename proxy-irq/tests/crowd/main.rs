@@ -9,3 +9,5 @@ mod machine;
 mod lines;
 
 mod random;
+
+mod threads;

@@ -14,6 +14,10 @@ mod drain;
 
 mod kick;
 
+mod suppression;
+
+mod mode;
+
 mod map;
 
 mod unmap;

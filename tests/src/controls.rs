@@ -34,6 +34,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         refused("a_missing_end_is_noticed", |run| run.report.end = None),
         refused("an_aborted_command_is_noticed", |run| run.peer.errors.push(String::new())),
         scenario("controls::the_tests_that_the_table_of_exits_names_exist", named_tests_exist),
+        scenario("controls::the_tests_that_the_table_of_peers_names_exist", peers_tests_exist),
         scenario("controls::a_merge_is_no_exact_relay", || {
             check!(account::exact(&merged()).is_err(), "a merge passed as exact");
             Ok(())
@@ -50,6 +51,22 @@ fn named_tests_exist() -> Verdict {
         for name in shown_by.split('`').filter(|part| part.contains("::")) {
             let exists = scenarios.iter().any(|trial| trial.name().starts_with(name));
             check!(exists, "docs/exits.md names {name}, which is no test");
+        }
+    }
+    Ok(())
+}
+
+/// The same of the table of peers, which also names tests of the relay's crate.
+fn peers_tests_exist() -> Verdict {
+    let table = include_str!("../../docs/peers.md");
+    let tests = include_str!("../../proxy-irq/tests/peers.rs");
+    let scenarios = crate::scenarios();
+    for line in table.lines().filter(|line| line.starts_with('|')) {
+        let shown_by = line.trim_end_matches([' ', '|']).rsplit('|').next().unwrap_or_default();
+        for name in shown_by.split('`').filter(|part| part.contains("::") || part.contains('_')) {
+            let exists = scenarios.iter().any(|trial| trial.name().starts_with(name))
+                || tests.contains(&format!("fn {name}()"));
+            check!(exists, "docs/peers.md names {name}, which is no test");
         }
     }
     Ok(())

@@ -106,8 +106,8 @@ impl Machine {
         page.rvi()
     }
 
-    /// Sends IPIs to both CPUs, each when the last one was taken.
-    fn send(&self) {
+    /// Sends IPIs to both CPUs, each when the last one was taken; returns how many.
+    fn send(&self) -> u64 {
         let mut sent = [0; CPUS];
         while sent.iter().sum::<u64>() < RINGS {
             for (cpu, sent) in sent.iter_mut().enumerate() {
@@ -124,6 +124,7 @@ impl Machine {
             thread::yield_now();
         }
         self.sending.store(false, Release);
+        sent.iter().sum()
     }
 
     fn answers(&self, line: &Line) -> (u64, u64) {
@@ -205,19 +206,20 @@ fn with_real_threads_every_ring_is_answered_exactly_once() {
         ringing: AtomicBool::new(true),
         sending: AtomicBool::new(true),
     };
-    let unmaps = thread::scope(|scope| {
+    let (unmaps, sent) = thread::scope(|scope| {
         let machine = &machine;
         for cpu in 0..CPUS {
             scope.spawn(move || machine.own(cpu));
         }
-        scope.spawn(|| machine.send());
-        machine.drive(&mut Relay::new(&machine.blocks, ReservedBlock::new(BASE).unwrap()))
+        let sender = scope.spawn(|| machine.send());
+        let mut relay = Relay::new(&machine.blocks, ReservedBlock::new(BASE).unwrap());
+        (machine.drive(&mut relay), sender.join().unwrap())
     });
     let total = |counters: fn(&Wire) -> &[AtomicU64]| -> u64 {
         machine.wires.iter().flat_map(counters).map(|counter| counter.load(Acquire)).sum()
     };
     let (taken, spurious) = (total(|wire| &wire.taken), total(|wire| &wire.spurious));
     assert!(taken + spurious >= RINGS && taken > RINGS / 2, "{taken} taken, {spurious} spurious");
-    assert_eq!(total(|wire| core::slice::from_ref(&wire.ipis)), RINGS);
+    assert_eq!(total(|wire| core::slice::from_ref(&wire.ipis)), sent);
     assert!(unmaps > 500, "{unmaps} unmaps");
 }

@@ -31,7 +31,7 @@ mod host;
 /// What the emulator sees: figures and traces.
 mod observe;
 
-/// Goes on where the boot code ends, on the first CPU.
+/// Goes on where the boot code ends, on the CPU that boots.
 #[cfg(target_os = "none")]
 fn main_bsp(boot: machine::boot::Boot) -> ! {
     for word in boot.command_line.split(' ') {

@@ -30,6 +30,13 @@ pub(crate) fn scenarios() -> Vec<Trial> {
     trials.push(scenario("relay::doorbell_msix_is_relayed_on_4_cpus", || {
         exactly(4, "scenario=paced vectors=8 count=50", 400)
     }));
+    trials.push(scenario("relay::fpu_state_is_loaded_while_another_cpu_leaves_the_guest", || {
+        Stand::new(2, "scenario=fpu").run(|outcome| {
+            let figures = account::exact(outcome)?;
+            check!(figures.handled == 10, "{} handled, not 10", figures.handled);
+            Ok(())
+        })
+    }));
     trials.push(scenario("relay::a_device_is_switched_while_another_interrupts", || {
         Stand::new(2, "scenario=masters").run(|outcome| {
             let figures = account::exact(outcome)?;

@@ -22,6 +22,7 @@
 //! | fatal        | the end of this guest, in the way named after a colon: see `fatal` |
 //! | hypercalls   | memory is shared with the host and taken back; nonsense is refused |
 //! | deliveries   | events are delivered to memory of which a part is being shared |
+//! | fpu          | one CPU loads FPU state while another leaves the guest |
 //! | idle         | everything set up, nothing asked, no end |
 
 /// What a scenario works with.
@@ -77,6 +78,9 @@ mod hypercalls;
 
 /// Events for memory on the move.
 mod deliveries;
+
+/// FPU state and exits.
+mod fpu;
 
 use self::exact::Pace;
 use self::machine::Machine;
@@ -135,6 +139,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "odd-memory" => odd_memory::run(machine),
         "hypercalls" => hypercalls::run(machine),
         "deliveries" => deliveries::run(machine),
+        "fpu" => fpu::run(machine),
         "idle" => odd::idle(machine),
         _ => Err(Failure::NoScenario),
     }

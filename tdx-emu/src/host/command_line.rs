@@ -4,7 +4,7 @@
 //! | key            | value                                             | default               |
 //! |----------------|---------------------------------------------------|-----------------------|
 //! | `host`         | flavour of the host: `kvm`                        | `kvm`                 |
-//! | `vcpus`        | virtual CPUs of the TD                            | all CPUs              |
+//! | `vcpus`        | virtual CPUs of the TD                            | all CPUs but one      |
 //! | `memory`       | memory of the TD in MiB                           | `128`                 |
 //! | `log`          | `off`, `error`, `warn`, `info`, `debug`, `trace`  | `info`                |
 //! | `trace`        | `1`: report the last events                       | `0`                   |
@@ -61,7 +61,7 @@ pub(crate) enum Conversion {
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommandLine {
-    /// Virtual CPUs of the TD; `None` for as many as there are CPUs.
+    /// Virtual CPUs of the TD; `None` for as many as there are CPUs besides the one that boots.
     pub(crate) vcpus: Option<usize>,
     /// Memory of the TD in bytes.
     pub(crate) memory: u64,

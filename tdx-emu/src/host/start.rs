@@ -3,7 +3,7 @@
 //!
 //! # Orderings
 //! `INITIALIZED` is counted up with `Release` by each CPU after TDH.SYS.LP.INIT and read with
-//! `Acquire` by the first one, which goes on when all are there. The TD is published by `Td::publish`.
+//! `Acquire` by the one that boots, which goes on when all are there. The TD is published by `Td::publish`.
 
 use alloc::vec::Vec;
 use core::{
@@ -54,7 +54,7 @@ const GLOBAL_KEY: u16 = 1;
 
 static INITIALIZED: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs a TD made from what QEMU handed over. To be called by the first CPU.
+/// Makes a TD from what QEMU handed over, for the other CPUs to run. To be called by the CPU that boots.
 pub(crate) fn start(boot: &Boot) -> ! {
     let line = CommandLine::parse(boot.command_line).unwrap_or_else(|error| refuse(&error));
     console::set_level(line.log);
@@ -72,7 +72,8 @@ pub(crate) fn start(boot: &Boot) -> ! {
         console::error_exit(OWN_BUG, format_args!("the TD cannot be built: {failure}"))
     });
     watch(&line);
-    run(td.publish())
+    td.publish();
+    cpus::park()
 }
 
 /// TDH.SYS.INIT to TDH.SYS.KEY.CONFIG, with every CPU.
@@ -88,7 +89,7 @@ fn bring_up_module() {
     first().unwrap_or_else(bug);
     INITIALIZED.fetch_add(1, Release);
     cpus::start_others(other_cpu);
-    while INITIALIZED.load(Acquire) != cpus::count() {
+    while INITIALIZED.load(Acquire) != cpus::all().count() {
         core::hint::spin_loop();
     }
     last().unwrap_or_else(bug);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The first CPU's way from long mode to `main_bsp`.
+//! The boot CPU's way from long mode to `main_bsp`.
 //!
 //! Reads what QEMU handed over, then brings the layer up from the bottom: console, interrupts,
 //! CPU features, memory, clock. The other CPUs stay off until `cpus::start_others`.
@@ -49,7 +49,7 @@ impl Boot {
     }
 }
 
-/// Where the assembly of the first CPU ends.
+/// Where the assembly of the CPU that boots ends.
 pub(super) extern "C" fn start(start_info: u32) -> ! {
     console::initialize();
     interrupt::initialize();

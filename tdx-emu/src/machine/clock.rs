@@ -7,7 +7,7 @@
 //!
 //! # Orderings
 //!
-//! Both words are written once, by the first CPU before it starts the others, and starting a CPU
+//! Both words are written once, by the CPU that boots before it starts the others, and starting a CPU
 //! synchronises with it (see `cpus`); `Relaxed` is enough.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

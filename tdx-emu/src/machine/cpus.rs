@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The CPUs: who they are, and what each has for itself.
 //!
-//! CPU numbers are ranks of APIC IDs, so they do not depend on who came up first. The first CPU is
-//! number 0.
+//! The CPU that boots the machine prepares everything and then halts for good; the others, from
+//! number 0 on, do the work. That costs nothing and is necessary: whoever loads FPU state on any CPU
+//! makes QEMU rewrite a word of its first CPU that also says whether that CPU is in nested paging. Every
+//! now and then a transition of the first CPU is undone so, which is fatal.
+//!
+//! CPU numbers are ranks of APIC IDs, so they do not depend on who came up first.
 //!
 //! A CPU finds its number in its stack pointer: the stacks lie side by side, each aligned to its
 //! size. Segment registers cannot serve, they hold guest values.
@@ -29,8 +33,11 @@ pub(super) mod start;
 
 pub(crate) use start::start_others;
 
-/// How many CPUs L0 can use.
-pub(crate) const MAX_CPUS: usize = 16;
+/// The number of the CPU that boots.
+pub(crate) const BOOT: usize = 16;
+
+/// How many CPUs L0 can use, the one that boots included.
+pub(crate) const MAX_CPUS: usize = BOOT + 1;
 
 /// The size and the alignment of a CPU's stack.
 pub(super) const STACK_SIZE: usize = 64 << 10;
@@ -41,12 +48,25 @@ pub(super) static STACKS: Stacks = Stacks(UnsafeCell::new([[0; STACK_SIZE]; MAX_
 /// The APIC IDs, by CPU number.
 static APIC_IDS: [AtomicU8; MAX_CPUS] = [const { AtomicU8::new(0) }; MAX_CPUS];
 
-/// How many CPUs take interrupts; the first one always does.
-static READY: AtomicUsize = AtomicUsize::new(1);
+/// How many of the other CPUs take interrupts.
+static READY: AtomicUsize = AtomicUsize::new(0);
 
-/// Returns the number of CPUs that run.
+/// Returns the number of CPUs that do the work.
 pub(crate) fn count() -> usize {
     READY.load(Acquire)
+}
+
+/// Returns the numbers of all CPUs, the one that boots included.
+pub(crate) fn all() -> impl Iterator<Item = usize> {
+    (0..count()).chain([BOOT])
+}
+
+/// Halts this CPU for good.
+pub(crate) fn park() -> ! {
+    loop {
+        // SAFETY: waits for an interrupt that GIF = 0 and IF = 0 keep away.
+        unsafe { asm!("hlt", options(nomem, nostack, preserves_flags)) };
+    }
 }
 
 /// Returns the number of the CPU that asks.

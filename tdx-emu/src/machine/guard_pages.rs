@@ -20,7 +20,7 @@ const LARGE_PAGE: u64 = 2 << 20;
 const TABLE: PageTableFlags = PageTableFlags::PRESENT.union(PageTableFlags::WRITABLE);
 const LARGE: PageTableFlags = TABLE.union(PageTableFlags::HUGE_PAGE);
 
-/// Cuts the holes. Nobody but the first CPU may run yet.
+/// Cuts the holes. Nobody but the CPU that boots may run yet.
 pub(super) fn initialize() -> Result<(), &'static str> {
     let Range { start: first, end } = cpus::stacks();
     let directory = table_of(0, LARGE_PAGE, LARGE)?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From what QEMU or a SIPI leaves behind to 64-bit mode, for the first CPU and for the others.
+//! From what QEMU or a SIPI leaves behind to 64-bit mode, for the CPU that boots and for the others.
 //!
-//! The first CPU arrives at `pvh_entry` in 32-bit protected mode with EBX = start info, goes on
-//! with stack 0 and calls `boot::start`. The others arrive at the trampoline, copied to
+//! The CPU that boots arrives at `pvh_entry` in 32-bit protected mode with EBX = start info, goes on
+//! with a stack of its own and calls `boot::start`. The others arrive at the trampoline, copied to
 //! `TRAMPOLINE`, in real mode; they report by APIC ID, wait for a number, take the stack of that
 //! number and call `cpus::start::start`. Both ways share the descriptor table, the page tables and
 //! `machine_enter_long_mode`.
@@ -114,7 +114,7 @@ global_asm!(
     "xorl %ebp, %ebp", // ends the chain of frame pointers
     "jmp *%rsi",
     "machine_first_cpu:",
-    "leaq {stacks} + {stack_size}(%rip), %rsp",
+    "leaq {stacks} + {boot_stack_end}(%rip), %rsp",
     "call {start_first}",
     "ud2",
     "machine_other_cpu:",
@@ -122,19 +122,21 @@ global_asm!(
     "lock btsl %ebx, {present}(%rip)",
     "leaq {numbers}(%rip), %rcx",
     "2:",
-    "movzbl (%rcx, %rbx), %edi", // first argument of `start`; 0: not numbered yet
+    "movzbl (%rcx, %rbx), %edi", // the number plus 1; 0: not numbered yet
     "testl %edi, %edi",
     "jnz 3f",
     "pause",
     "jmp 2b",
     "3:",
-    "leal 1(%rdi), %eax; imull ${stack_size}, %eax, %eax",
+    "imull ${stack_size}, %edi, %eax",
     "leaq {stacks}(%rip), %rsp; addq %rax, %rsp",
+    "decl %edi", // first argument of `start`
     "call {start_other}",
     "ud2",
     ".popsection",
     stacks = sym cpus::STACKS,
     stack_size = const cpus::STACK_SIZE,
+    boot_stack_end = const cpus::STACK_SIZE * (cpus::BOOT + 1),
     present = sym start::PRESENT,
     numbers = sym start::NUMBERS,
     start_first = sym boot::start,

@@ -16,14 +16,14 @@ use super::{boot::Boot, clock, console, cpus, interrupt, lapic, memory};
 const PING: u8 = 0x40;
 /// Asks a CPU to arm its timer, whose end sends an [`ANSWER`].
 const ARM: u8 = 0x41;
-/// Goes to CPU 0 only.
+/// Goes to the CPU that boots only.
 const ANSWER: u8 = 0x42;
 
 const ROUNDS: usize = 100;
 const PATIENCE_NS: u64 = 10_000_000_000;
 const TIMER_NS: u64 = 2_000_000;
 
-/// How many answers CPU 0 has taken.
+/// How many answers the CPU that boots has taken.
 static ANSWERS: AtomicUsize = AtomicUsize::new(0);
 /// When the timer that was armed last must not ring before.
 static DEADLINE: AtomicU64 = AtomicU64::new(0);
@@ -41,7 +41,7 @@ pub(crate) fn run(boot: &Boot) -> ! {
     interrupt::set_handler(ANSWER, |_| _ = ANSWERS.fetch_add(1, Release));
     interrupt::set_handler(lapic::TIMER_VECTOR, |_| ring());
     cpus::start_others(wait_for_ever);
-    for cpu in 0..cpus::count() {
+    for cpu in cpus::all() {
         check_interrupts(cpu);
         check_nmi(cpu);
         log::info!("passed: cpu={cpu} apic_id={}", cpus::apic_id(cpu));
@@ -107,8 +107,8 @@ fn exchange(cpu: usize, vector: u8) {
 
 fn answer() {
     match cpus::current() {
-        0 => lapic::self_ipi(ANSWER),
-        _ => lapic::send_ipi(0, ANSWER),
+        cpus::BOOT => lapic::self_ipi(ANSWER),
+        _ => lapic::send_ipi(cpus::BOOT, ANSWER),
     }
 }
 

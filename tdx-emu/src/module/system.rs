@@ -68,7 +68,7 @@ pub(crate) fn tdh_sys_config(hkid: u16) -> Result<(), Status> {
     if STATE.load(SeqCst) != INIT_DONE {
         return Err(Status::SYS_CONFIG_NOT_PENDING);
     }
-    if CPU_INITIALIZED.iter().take(cpus::count()).any(|done| !done.load(SeqCst)) {
+    if cpus::all().any(|cpu| !CPU_INITIALIZED[cpu].load(SeqCst)) {
         return Err(Status::SYS_LP_INIT_NOT_DONE);
     }
     if hkid == 0 {

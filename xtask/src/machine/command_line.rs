@@ -58,7 +58,8 @@ pub(super) fn arguments(
     .collect();
     let mut pair = |option: &str, value: OsString| words.extend([option.into(), value]);
     pair("-m", memory.to_string().into());
-    pair("-smp", machine.smp.to_string().into());
+    // One CPU boots and does nothing more.
+    pair("-smp", (machine.smp + 1).to_string().into());
     pair("-cpu", qemu.cpu().into());
     pair("-serial", join("file:", &files.console, ""));
     pair("-debugcon", join("file:", &files.report, ""));
@@ -123,7 +124,7 @@ mod tests {
         for words in [
             "-accel tcg -M q35 ",
             " -device intel-iommu,intremap=off ",
-            " -m 1412 -smp 3 -cpu max,+svm,phys-bits=48 ",
+            " -m 1412 -smp 4 -cpu max,+svm,phys-bits=48 ",
             " -serial file:/run/console -debugcon file:/run/report ",
             " -device isa-debug-exit,iobase=0xf4,iosize=4 -device edu ",
             " -chardev socket,path=/run/bell,id=bell -device ivshmem-doorbell,vectors=48,chardev=bell ",

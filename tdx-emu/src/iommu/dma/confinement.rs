@@ -118,7 +118,7 @@ pub(crate) fn enable() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes the first CPU read faults as they are recorded.
+/// Makes CPU 0 read faults as they are recorded.
 pub(crate) fn take_faults_by_interrupt() {
     const INTERRUPT_WINDOW: u32 = 0xfee0_0000;
     let Some(remapping) = REMAPPING.get() else { return };

@@ -5,7 +5,7 @@
 //!
 //! A starting CPU sets its bit in `PRESENT` by a locked instruction and spins on its byte of
 //! `NUMBERS`, both in the assembly of `long_mode`. The byte is stored with `Release`, and every
-//! x86 load acquires: what the first CPU did before is seen. It in turn sees what the others did
+//! x86 load acquires: what the CPU that boots did before is seen. It in turn sees what the others did
 //! before they counted themselves into `READY` with `Release`.
 //!
 //! Spec: SDM "MP Initialization Protocol Requirements and Restrictions".
@@ -18,13 +18,13 @@ use core::sync::atomic::{
 
 use spin::Once;
 
-use super::{APIC_IDS, MAX_CPUS, READY, count};
+use super::{APIC_IDS, BOOT, MAX_CPUS, READY, count};
 use crate::machine::{clock, console, features, fw_cfg, interrupt, lapic, long_mode, memory};
 
 /// Which APIC IDs came up.
 pub(in crate::machine) static PRESENT: [AtomicU32; 8] = [const { AtomicU32::new(0) }; 8];
 
-/// The CPU number of each APIC ID; 0 while it has none. The first CPU needs none.
+/// The CPU number of each APIC ID, plus 1; 0 while it has none. The CPU that boots needs none.
 pub(in crate::machine) static NUMBERS: [AtomicU8; 256] = [const { AtomicU8::new(0) }; 256];
 
 /// What the others do.
@@ -35,22 +35,22 @@ const PATIENCE_NS: u64 = 10_000_000_000;
 
 /// Starts all other CPUs. Each calls `entry` with its number, ready for interrupts.
 ///
-/// Returns when all have come that far. To be called once, by the first CPU.
+/// Returns when all have come that far. To be called once, by the CPU that boots.
 pub(crate) fn start_others(entry: fn(cpu: usize) -> !) {
-    let expected = usize::from(fw_cfg::processors()).max(1);
-    if expected > MAX_CPUS {
-        console::error_exit(0x12, format_args!("{expected} CPUs, at most {MAX_CPUS} are usable"));
+    let all = usize::from(fw_cfg::processors());
+    if !(2..=MAX_CPUS).contains(&all) {
+        let reason = "one boots, the others run the TD";
+        console::error_exit(0x12, format_args!("{all} CPUs, not 2 to {MAX_CPUS}: {reason}"));
     }
+    let others = all - 1;
     ENTRY.call_once(|| entry);
-    APIC_IDS[0].store(lapic::id(), Relaxed);
-    if expected > 1 {
-        install_trampoline();
-        lapic::start_all_others(long_mode::TRAMPOLINE_PAGE);
-        wait_until("came up", expected - 1, present);
-        assign_numbers();
-        wait_until("are ready", expected, count);
-    }
-    log::info!("running: cpus={expected}");
+    APIC_IDS[BOOT].store(lapic::id(), Relaxed);
+    install_trampoline();
+    lapic::start_all_others(long_mode::TRAMPOLINE_PAGE);
+    wait_until("came up", others, present);
+    assign_numbers();
+    wait_until("are ready", others, count);
+    log::info!("running: cpus={others}");
 }
 
 /// Where the assembly of the other CPUs ends.
@@ -65,12 +65,12 @@ pub(in crate::machine) extern "C" fn start(cpu: usize) -> ! {
     }
 }
 
-/// Gives the CPUs that came up the numbers 1, 2, … by ascending APIC ID, and so lets them go on.
+/// Gives the CPUs that came up the numbers 0, 1, … by ascending APIC ID, and so lets them go on.
 fn assign_numbers() {
     let others = (0..=u8::MAX).filter(|&id| is_present(id));
-    for (number, id) in (1_u8..).zip(others) {
+    for (number, id) in (0_u8..).zip(others) {
         APIC_IDS[usize::from(number)].store(id, Relaxed);
-        NUMBERS[usize::from(id)].store(number, Release);
+        NUMBERS[usize::from(id)].store(number + 1, Release);
     }
 }
 

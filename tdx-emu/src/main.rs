@@ -28,6 +28,9 @@ mod iommu;
 /// The untrusted host.
 mod host;
 
+/// Interrupts at chosen moments.
+mod provoke;
+
 /// What the emulator sees: figures and traces.
 mod observe;
 

@@ -122,6 +122,14 @@ pub(crate) fn mappings(cpus: usize) -> usize {
     (0..cpus).map(mappings_of).sum()
 }
 
+/// The vector of L2 that a reserved vector of `cpu` stands for now.
+pub(crate) fn relayed_as(cpu: usize, reserved: u8) -> Option<u8> {
+    match slot(cpu, lane_of(reserved)?) {
+        Slot::Relayed(vector) => Some(vector),
+        Slot::Held | Slot::Unmapped => None,
+    }
+}
+
 fn mappings_of(cpu: usize) -> usize {
     (0..LANES).filter(|lane| slot(cpu, *lane) != Slot::Unmapped).count()
 }

@@ -33,6 +33,12 @@ mod crowd;
 /// Mappings that come and go, that there is no room for, or that never were.
 mod mapping;
 
+/// One interrupt after each instruction.
+mod sweep;
+
+/// Everything at once, for long.
+mod stress;
+
 /// Interrupts by a line.
 mod lines;
 
@@ -89,6 +95,8 @@ fn scenarios() -> Vec<Trial> {
         relay::scenarios(),
         crowd::scenarios(),
         mapping::scenarios(),
+        sweep::scenarios(),
+        stress::scenarios(),
         lines::scenarios(),
         dma::scenarios(),
         hypercalls::scenarios(),

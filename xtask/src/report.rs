@@ -28,6 +28,56 @@ pub struct Report {
     pub end: Option<End>,
     /// What happened when, if that was asked for.
     pub trace: Vec<TraceEvent>,
+    /// What was rung after each instruction of L1, if that was asked for.
+    pub sweep: Option<Sweep>,
+    /// What the emulator rang in bursts, if that was asked for.
+    pub flood: Option<Flood>,
+}
+
+/// Interrupts that the emulated host rang in bursts, beside those of the devices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flood {
+    /// Interrupts that were rung.
+    pub rung: u64,
+    /// Interrupts among them that L2 never took.
+    pub lost: u64,
+}
+
+/// A sweep: interrupts after each instruction of L1 on its way from one `TDG.VP.ENTER` to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The reserved vector that was rung first.
+    pub vector: u32,
+    /// The CPU that it belongs to.
+    pub target: u32,
+    /// Instruction boundaries of the way when nothing is rung.
+    pub positions: u64,
+    /// Whether each of them was rung at.
+    pub complete: bool,
+    /// Ways that were walked.
+    pub walks: u64,
+    /// Interrupts that were rung.
+    pub rings: u64,
+    /// Interrupts among them that L2 took.
+    pub delivered: u64,
+    /// Ways at whose end L1 was refused to enter L2.
+    pub refused: u64,
+    /// Boundaries at which the vector stood for nothing.
+    pub unmapped: u64,
+    /// Different instructions on the way when nothing is rung.
+    pub rips: u64,
+    /// Those of them before which nothing was ever rung.
+    pub missed: u64,
+    /// Interrupts that were rung at another instruction than stands there when nothing is rung.
+    pub astray: u64,
+    /// Interrupts that L2 never took.
+    pub lost: u64,
+    /// Interrupts that L2 took once too often.
+    pub twice: u64,
+    /// Ways that were not walked because an interrupt of the last one was still awaited.
+    pub late: u64,
+    /// Ways that ended before the boundary that was to be rung at.
+    pub short: u64,
 }
 
 /// The figures of one way: a device's interrupt to one vector of L2 on one CPU.
@@ -186,6 +236,8 @@ enum Record {
     },
     End(End),
     Trace(TraceEvent),
+    Sweep(Sweep),
+    Flood(Flood),
 }
 
 impl Report {
@@ -211,6 +263,8 @@ impl Report {
                 }
                 Record::End(end) => report.end = Some(end),
                 Record::Trace(event) => report.trace.push(event),
+                Record::Sweep(sweep) => report.sweep = Some(sweep),
+                Record::Flood(flood) => report.flood = Some(flood),
             }
         }
         // In an order that does not depend on which interrupt came first.

@@ -11,6 +11,8 @@
 //! | burst        | `count` rounds, all entries of a round at once |
 //! | storm        | `count` rounds without waiting; rings may merge |
 //! | unmap        | `count` changes to entries that are being rung |
+//! | stress       | bursts of an emulator on all CPUs while other entries change under fire |
+//! | sweep        | the way named after a colon, over and over: see `sweep` |
 //! | masters      | one CPU switches edu's access to memory while the doorbell interrupts another |
 //! | exhaust      | more entries than a CPU has vectors set aside for them |
 //! | spurious     | entries are rung that are masked or were never set up |
@@ -42,6 +44,12 @@ mod storm;
 
 /// Entries change while they are being rung.
 mod unmap;
+
+/// Everything at once.
+mod stress;
+
+/// The same way through the hypervisor, again and again.
+mod sweep;
 
 /// A device is switched while another interrupts.
 mod masters;
@@ -118,6 +126,7 @@ fn bring_up(options: &Options<'_>) -> Result<(), Failure> {
 fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
     match name.split_once(':') {
         Some(("nonsense", part)) => return nonsense::run(part, machine),
+        Some(("sweep", part)) => return sweep::run(part, machine),
         Some(("fatal", way)) => return fatal::run(way, machine.cpus()),
         _ => {}
     }
@@ -130,6 +139,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "burst" => exact::exchange(machine, Pace::Burst, 8, 100),
         "storm" => storm::run(machine),
         "unmap" => unmap::run(machine),
+        "stress" => stress::run(machine),
         "masters" => masters::run(machine),
         "exhaust" => exhaust::run(machine),
         "spurious" => spurious::run(machine),

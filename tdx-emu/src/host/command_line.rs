@@ -12,10 +12,14 @@
 //! | `relay_stride` | bytes between its blocks                          | `0`                   |
 //! | `devices`      | PCI ids given to the TD                           | `1234:11e8,1af4:1110` |
 //! | `unasked`      | `vector:count`: posted to the first CPU as it halts | none                |
+//! | `flood`        | `lanes:total`: rung in bursts on each CPU, see `provoke` | none         |
+//! | `sweep`        | `vector:lanes:starter:cpu`: rung after each instruction of L1, see `provoke` | none |
 //! | `resume`       | who goes on when L2 was given memory: `l2`, or `l1` | `l2`                |
 //! | `conversion`   | of memory: `honest`, `parts`, `stuck`, `astray`, `refusal`, `lie`, `slow` | `honest` |
 
 use core::fmt;
+
+use crate::provoke::{FloodPlan, SweepPlan};
 
 /// Most kinds of device.
 const DEVICES: usize = 8;
@@ -75,6 +79,10 @@ pub(crate) struct CommandLine {
     pub(crate) relay_stride: u64,
     /// Interrupts that nobody asks for.
     pub(crate) unasked: Option<Unasked>,
+    /// What is rung without an end.
+    pub(crate) flood: Option<FloodPlan>,
+    /// What is rung after each instruction of L1.
+    pub(crate) sweep: Option<SweepPlan>,
     /// Whether L1 goes on when L2 was given memory.
     pub(crate) resume_l1: bool,
     /// How memory is converted.
@@ -95,6 +103,8 @@ impl Default for CommandLine {
             relay_table: None,
             relay_stride: 0,
             unasked: None,
+            flood: None,
+            sweep: None,
             resume_l1: false,
             conversion: Conversion::Honest,
             devices,
@@ -170,6 +180,10 @@ impl CommandLine {
             }
             "devices" => self.devices = devices(value).ok_or(bad("up to 8 vendor:device"))?,
             "unasked" => self.unasked = Some(unasked(value).ok_or(bad("vector:count"))?),
+            "flood" => self.flood = Some(flood(value).ok_or(bad("lanes:total"))?),
+            "sweep" => {
+                self.sweep = Some(sweep(value).ok_or(bad("vector:lanes:starter:cpu"))?);
+            }
             "resume" => self.resume_l1 = is_l1(value).ok_or(bad("`l1` or `l2`"))?,
             "conversion" => {
                 self.conversion = conversion(value).ok_or(bad("a manner of conversion"))?;
@@ -206,9 +220,33 @@ fn hex(value: &str) -> Option<u64> {
     u64::from_str_radix(value.strip_prefix("0x").unwrap_or(value), 16).ok()
 }
 
+/// A number as in Rust.
+fn number(text: &str) -> Option<u64> {
+    text.parse().ok().or_else(|| hex(text.strip_prefix("0x")?))
+}
+
+/// How many reserved vectors of each CPU are rung, and how many interrupts that makes.
+fn flood(value: &str) -> Option<FloodPlan> {
+    let (lanes, total) = value.split_once(':')?;
+    let lanes = lanes.parse().ok().filter(|lanes| (1..=32).contains(lanes))?;
+    Some(FloodPlan { lanes, total: total.parse().ok()? })
+}
+
+/// Reserved vectors to be rung: the first, how many, the one that makes L2 exit or 0, and whose they are.
+fn sweep(value: &str) -> Option<SweepPlan> {
+    let mut parts = value.split(':').map(|part| number(part).and_then(|n| u8::try_from(n).ok()));
+    let mut next = || parts.next().flatten();
+    let reserved = |vector: &u8| (0x40..=0x5f).contains(vector);
+    let vector = next().filter(reserved)?;
+    let lanes = next().filter(|lanes| (1..=32).contains(lanes))?;
+    let starter = next().filter(|starter| *starter == 0 || reserved(starter))?;
+    let target = next().filter(|target| *target < 16)?;
+    let starter = (starter != 0).then_some(starter);
+    parts.next().is_none().then_some(SweepPlan { vector, lanes, starter, target })
+}
+
 fn unasked(value: &str) -> Option<Unasked> {
     let (vector, count) = value.split_once(':')?;
-    let number = |text: &str| text.parse().ok().or_else(|| hex(text.strip_prefix("0x")?));
     let vector = u8::try_from(number(vector)?).ok().filter(|vector| *vector >= 31)?;
     Some(Unasked { vector, count: number(count)? })
 }
@@ -238,7 +276,7 @@ fn devices(value: &str) -> Option<[Option<PciId>; DEVICES]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CommandLine, Conversion, Error, PciId, Unasked};
+    use super::{CommandLine, Conversion, Error, FloodPlan, PciId, SweepPlan, Unasked};
 
     #[test]
     fn nothing_said_gives_the_defaults() {
@@ -251,12 +289,16 @@ mod tests {
     fn every_key_is_understood() {
         let text = "host=kvm vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
                     relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts \
-                    resume=l1";
+                    resume=l1 sweep=0x5f:32:0x40:1 \
+                    flood=8:1000";
         let parsed = CommandLine::parse(text).unwrap();
         assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
         assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
         assert_eq!(parsed.unasked, Some(Unasked { vector: 95, count: 10 }));
         assert_eq!((parsed.conversion, parsed.resume_l1), (Conversion::Parts, true));
+        assert_eq!(parsed.flood, Some(FloodPlan { lanes: 8, total: 1000 }));
+        let plan = SweepPlan { vector: 0x5f, lanes: 32, starter: Some(0x40), target: 1 };
+        assert_eq!(parsed.sweep, Some(plan));
         assert_eq!(parsed.log, log::LevelFilter::Debug);
         assert!(parsed.devices().eq([PciId { vendor: 0x8086, device: 0x100e }]));
     }
@@ -280,6 +322,11 @@ mod tests {
             "unasked=8:1",
             "conversion=maybe",
             "resume=l3",
+            "flood=33:5",
+            "sweep=0x60:1:0:0",
+            "sweep=0x40:33:0:0",
+            "sweep=0x40:1:0",
+            "sweep=0x40:1:0:0:0",
         ] {
             let error = CommandLine::parse(text).unwrap_err();
             assert!(matches!(error, Error::BadValue { .. }), "{text}");

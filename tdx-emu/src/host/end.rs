@@ -13,7 +13,7 @@ use super::td::Td;
 use crate::{
     iommu::dma,
     machine::{clock, console, interrupt},
-    observe,
+    observe, provoke,
 };
 
 /// How a run ends.
@@ -75,6 +75,7 @@ pub(crate) fn run(verdict: Verdict, message: fmt::Arguments<'_>) -> ! {
     if let Some(td) = Td::get() {
         observe::print(sink, td.vcpus.len());
     }
+    provoke::print(sink);
     let message = alloc::format!("{message}");
     observe::end(sink, verdict.name(), &message, clock::tsc());
     console::exit(verdict.exit_value())

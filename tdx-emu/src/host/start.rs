@@ -44,6 +44,7 @@ use crate::{
     },
     module,
     observe::{self, Bdf, RelayTable, Trace},
+    provoke,
 };
 
 const BAD_INPUT: u8 = 0x12;
@@ -188,6 +189,7 @@ fn watch(line: &CommandLine) {
         clock: clock::tsc,
         trace: if line.trace { Trace::On } else { Trace::Off },
     });
+    provoke::begin(line.sweep, line.flood);
     iommu::enable();
     dma::take_faults_by_interrupt();
     interrupt::set_handler(lapic::TIMER_VECTOR, timer);

@@ -52,6 +52,16 @@ pub(crate) fn deliver(descriptor: &PostedInterruptDescriptor, cpu: usize, vector
     notify(posting::outstand(descriptor));
 }
 
+/// Lets the device ring whose messages become `vector` of virtual CPU `cpu`. Returns whether there is one.
+pub(crate) fn ring(cpu: usize, vector: u8) -> bool {
+    let leads_there = |physical: &u8| {
+        let entry = TABLE.get(*physical);
+        entry.is_some_and(|entry| usize::from(entry.cpu) == cpu && entry.vector == vector)
+    };
+    let physical = (FIRST_VECTOR..=LAST_VECTOR).find(leads_there);
+    physical.map(device_interrupt).is_some()
+}
+
 fn device_interrupt(physical: u8) {
     let Some(entry) = TABLE.get(physical) else {
         log::warn!("blocked message: vector={physical:#x}");

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     machine::cpus,
-    observe,
+    observe, provoke,
     svm::{
         decode,
         narrow::low_8,
@@ -37,6 +37,7 @@ pub(crate) enum Entry {
 }
 
 const UD_INTERCEPT: u32 = 1 << 6;
+const DB_INTERCEPT: u32 = 1 << 1;
 const READ_CR0_CR4: u32 = 1 << 0 | 1 << 4;
 const WRITE_CR0_CR4_CR8: u32 = (1 << 0 | 1 << 4 | 1 << 8) << 16;
 
@@ -97,6 +98,8 @@ fn load_controls(vcpu: &Vcpu) {
             misc2 |= misc2::RDTSCP;
         }
         exceptions |= vmcs.exception_bitmap;
+    } else if provoke::traps() {
+        exceptions |= DB_INTERCEPT;
     }
     vmcb.set_intercept_cr(cr);
     vmcb.set_intercept_exceptions(exceptions);
@@ -155,8 +158,10 @@ fn load_event(vcpu: &mut Vcpu) -> Entry {
             vmcb.set_event_inj(u64::from(event.into_bits()));
             if current == 0 {
                 observe::l1_interrupt(cpu, vector);
+                provoke::l1_interrupt(vector, vmcb.rip());
             } else {
                 observe::l2_interrupt(cpu, low_8(current as u64), vector);
+                provoke::l2_interrupt(vector);
             }
             // Another one may be due as soon as the handler allows it.
             waiting = apic.has_deliverable(vmcs.status);

@@ -8,7 +8,7 @@ use tdcall::status::Status;
 use super::{l2_state, vcpu::Vcpu};
 use crate::{
     machine::cpus,
-    observe,
+    observe, provoke,
     svm::{
         exit::privilege_level,
         vmcb::Segment,
@@ -23,6 +23,7 @@ pub(crate) const TDCALL_LENGTH: u64 = 4;
 /// VM's VMCS. `extended` is the extended exit qualification.
 pub(crate) fn to_l1(vcpu: &mut Vcpu, status: Status, extended: u64) {
     l2_state::store(vcpu);
+    provoke::l2_exit(vcpu.vm().vmcs.exit.reason, vcpu.gprs.0[RAX]);
     let vmcs = &mut vcpu.vms[vcpu.current].vmcs;
     let vmcb = vmcs.vmcb;
     let exit = vmcs.exit;

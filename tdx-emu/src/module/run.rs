@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     machine::{cpus, interrupt},
-    observe,
+    observe, provoke,
     svm::{
         decode,
         exit::{self, Exit, VmxExit},
@@ -41,6 +41,9 @@ pub(crate) fn until_td_exit(vcpu: &mut Vcpu) -> TdExit {
 
 /// One VM entry and what its exit asks for.
 fn step(vcpu: &mut Vcpu) -> Result<(), TdExit> {
+    let trapped = if vcpu.stepped { provoke::Trapped::Yes } else { provoke::Trapped::No };
+    vcpu.stepped = false;
+    provoke::before(vcpu.current, vcpu.vmcb(), trapped);
     if vcpu.current != 0 && l2_exits::preemption_timer_expired(vcpu) {
         vcpu.vm_mut().vmcs.exit =
             VmxExit { reason: ExitReason::PREEMPTION_TIMER_EXPIRED, ..VmxExit::default() };
@@ -59,8 +62,12 @@ fn step(vcpu: &mut Vcpu) -> Result<(), TdExit> {
         }
     }
     let vmcb = vcpu.vmcb();
+    if vcpu.current == 0 {
+        provoke::step_on(vmcb);
+    }
     let instructions = vmrun::run(vmcb, &mut vcpu.gprs);
     if vcpu.current == 0 {
+        provoke::hide(vmcb);
         observe::l1_executed(cpus::current(), instructions);
     }
     let (event, error_code) = exit::idt_vectoring(vmcb);
@@ -119,6 +126,10 @@ fn dispatch(vcpu: &mut Vcpu, decoded: Exit) -> Result<(), TdExit> {
             nmi_window(vcpu);
             Ok(())
         }
+        Exit::Vmx(exit) if vcpu.current == 0 && is_trap(exit) => {
+            vcpu.stepped = true;
+            Ok(())
+        }
         Exit::Vmx(exit) => {
             vcpu.vm_mut().vmcs.exit = exit;
             if vcpu.current == 0 {
@@ -131,6 +142,11 @@ fn dispatch(vcpu: &mut Vcpu, decoded: Exit) -> Result<(), TdExit> {
             unsupported::stop(vcpu, format_args!("svm exit code {code:#x}"));
         }
     }
+}
+
+/// Whether a single step ended: #DB of L1 is intercepted for nothing else.
+fn is_trap(exit: VmxExit) -> bool {
+    exit.interruption == InterruptionInfo::hardware_exception(exception::DB)
 }
 
 fn external_interrupt(vcpu: &mut Vcpu) -> Result<(), TdExit> {

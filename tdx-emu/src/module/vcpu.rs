@@ -154,6 +154,8 @@ pub(crate) struct Vcpu {
     pub(crate) posted: PostedInterrupts,
     /// `IA32_XSS`, which TCG does not have.
     pub(crate) xss: u64,
+    /// A single step of L1 has just ended.
+    pub(crate) stepped: bool,
     /// Epoch of the TD when the caches of host-physical addresses were filled.
     pub(crate) epoch: u64,
 }
@@ -192,6 +194,7 @@ impl Vcpu {
             pending_nmi: false,
             posted: PostedInterrupts::default(),
             xss: 0,
+            stepped: false,
             epoch: 0,
         };
         vcpus.push((tdvpr, Box::leak(Box::new(Mutex::new(vcpu)))));
@@ -277,6 +280,8 @@ pub(crate) fn debug_rip(tdvpr: Hpa) -> u64 {
 
 /// Vectors of exceptions.
 pub(crate) mod exception {
+    /// Debug.
+    pub(crate) const DB: u8 = 1;
     /// Invalid opcode.
     pub(crate) const UD: u8 = 6;
     /// Double fault.

@@ -323,6 +323,8 @@ pub(crate) mod efer {
 
 /// Bits of RFLAGS.
 pub(crate) mod rflags {
+    /// Trap flag.
+    pub(crate) const TF: u64 = 1 << 8;
     /// Interrupt flag.
     pub(crate) const IF: u64 = 1 << 9;
     /// Resume flag.

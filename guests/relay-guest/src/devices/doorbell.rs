@@ -107,9 +107,14 @@ impl Doorbell {
 
     /// Sends `entry` to the CPU with APIC id `cpu` by its vector of `set`, or finds it refused.
     pub(crate) fn assign(&self, entry: u16, set: Set, cpu: u8) -> Result<(), Failure> {
+        self.announce(entry, set, cpu);
+        self.msix.unmask(entry)
+    }
+
+    /// The same without the last step: the entry is masked until it is unmasked.
+    pub(crate) fn announce(&self, entry: u16, set: Set, cpu: u8) {
         self.destinations[usize::from(entry)].set(cpu);
         self.msix.program(entry, Message::new(vectors::doorbell(set, entry), cpu));
-        self.msix.unmask(entry)
     }
 
     /// The APIC id that `entry` was last sent to.

@@ -12,7 +12,7 @@ use crate::{
         l2_state, posted_interrupt, stop::Stop, tdh_mem::SHARED_BIT, unsupported, vcpu::Vcpu,
         vmcs_fields,
     },
-    observe,
+    observe, provoke,
     svm::{
         narrow::{index, low_8},
         vmrun::{RCX, RDX},
@@ -39,6 +39,7 @@ pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Completion, Stop> {
     }
     if posted_interrupt::l1_has_deliverable(vcpu) {
         observe::vp_enter_refused(cpus::current());
+        provoke::vp_enter(provoke::Refused::Yes);
         return Ok(Completion::Status(Status::PENDING_INTERRUPT));
     }
     let l2 = &mut vcpu.l2[vm - 1];
@@ -53,6 +54,7 @@ pub(super) fn handle(vcpu: &mut Vcpu) -> Result<Completion, Stop> {
     }
     vcpu.switch_to(vm);
     l2_state::load(vcpu);
+    provoke::vp_enter(provoke::Refused::No);
     observe::vp_enter(cpus::current(), low_8(vm as u64), vcpu.vm().vmcs.status.rvi);
     Ok(Completion::Entered)
 }

@@ -68,6 +68,8 @@ pub struct Sweep {
     pub rips: u64,
     /// Those of them before which nothing was ever rung.
     pub missed: u64,
+    /// Ways that were walked for what the regular ones missed.
+    pub more: u64,
     /// Interrupts that were rung at another instruction than stands there when nothing is rung.
     pub astray: u64,
     /// Interrupts that L2 never took.

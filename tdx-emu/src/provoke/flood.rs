@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bursts without an end: as soon as L2 on a CPU took every interrupt of a burst, the next one is rung there.
 //!
-//! L2 asks for it by a CPUID of [`MARK`]. What is rung are the lowest reserved vectors of each CPU, by the
+//! L2 asks for it by a CPUID of [`MARK`]. The CPU that asks has other work to do, so there the next burst waits
+//! until L2 exits by itself: then L1 gets it while it handles that exit. What is rung are the lowest reserved vectors of each CPU, by the
 //! IOMMU's table, so that no interrupt can merge with its predecessor: as many are taken as are rung, and that
 //! is what the guest checks.
 //!
@@ -10,7 +11,7 @@
 
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use spin::Mutex;
@@ -37,7 +38,8 @@ type Awaited = [u64; 4];
 #[derive(Debug)]
 pub(crate) struct Flood {
     plan: Plan,
-    flows: AtomicBool,
+    /// The CPU that asked for it, [`CPUS`] before.
+    source: AtomicUsize,
     left: AtomicU64,
     awaited: [Mutex<Awaited>; CPUS],
 }
@@ -47,22 +49,27 @@ impl Flood {
     pub(crate) const fn new(plan: Plan) -> Self {
         Self {
             plan,
-            flows: AtomicBool::new(false),
+            source: AtomicUsize::new(CPUS),
             left: AtomicU64::new(plan.total),
             awaited: [const { Mutex::new([0; 4]) }; CPUS],
         }
     }
 
-    /// L2 asks for the flood.
-    pub(crate) fn flow(&self) {
-        self.flows.store(true, Relaxed);
+    /// L2 asks for the flood on `cpu`.
+    pub(crate) fn flow(&self, cpu: usize) {
+        self.source.store(cpu, Relaxed);
+    }
+
+    /// Whether `cpu` asked for it.
+    pub(crate) fn springs(&self, cpu: usize) -> bool {
+        self.source.load(Relaxed) == cpu
     }
 
     /// Rings on `cpu` if it took all of the last burst. `ring` rings a reserved vector and says which vector of L2
     /// that becomes.
     pub(crate) fn burst(&self, cpu: usize, ring: impl Fn(u8) -> Option<u8>) {
         const FIRST_RESERVED: u8 = 0x40;
-        if !self.flows.load(Relaxed) {
+        if self.springs(CPUS) {
             return;
         }
         let Some(awaited) = self.awaited.get(cpu) else { return };
@@ -121,7 +128,7 @@ mod tests {
     fn a_burst_follows_when_all_of_the_last_one_was_taken() {
         let flood = Flood::new(Plan { lanes: 2, total: 5 });
         assert_eq!(burst(&flood, 0), []);
-        flood.flow();
+        flood.flow(0);
         assert_eq!(burst(&flood, 0), [0x40, 0x41]);
         assert_eq!(burst(&flood, 0), []);
         flood.delivered(0, 0x60);
@@ -135,7 +142,7 @@ mod tests {
     #[test]
     fn what_stands_for_nothing_is_not_counted() {
         let flood = Flood::new(Plan { lanes: 2, total: 5 });
-        flood.flow();
+        flood.flow(0);
         flood.burst(0, |vector| (vector == 0x40).then_some(0x60));
         assert_eq!(flood.to_string(), r#"{"type":"flood","rung":1,"lost":1}"#);
     }

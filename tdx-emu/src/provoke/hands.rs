@@ -44,6 +44,7 @@ pub(crate) fn before(vm: usize, vmcb: Vmcb, trapped: Trapped) {
     let cpu = cpus::current();
     if vm != 0
         && let Some(flood) = FLOOD.get()
+        && !flood.springs(cpu)
     {
         flood.burst(cpu, |vector| ring(cpu, vector));
     }
@@ -87,11 +88,13 @@ pub(crate) fn hide(vmcb: Vmcb) {
 pub(crate) fn l2_exit(reason: ExitReason, rax: u64) {
     let asks = |mark| reason == ExitReason::CPUID && rax == mark;
     with(|sweep, cpu| if asks(walk::MARK) { sweep.asked(cpu) } else { sweep.exited(cpu) });
-    if asks(flood::MARK)
-        && let Some(flood) = FLOOD.get()
-    {
-        flood.flow();
+    let Some(flood) = FLOOD.get() else { return };
+    let cpu = cpus::current();
+    if asks(flood::MARK) {
+        flood.flow(cpu);
         (0..cpus::count()).for_each(|cpu| flood.burst(cpu, |vector| ring(cpu, vector)));
+    } else if flood.springs(cpu) && reason != ExitReason::EXTERNAL_INTERRUPT {
+        flood.burst(cpu, |vector| ring(cpu, vector));
     }
 }
 

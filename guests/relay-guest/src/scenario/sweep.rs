@@ -42,7 +42,7 @@ pub(crate) fn run(part: &str, machine: &mut Machine<'_>) -> Result<(), Failure> 
     for entry in 0..entries {
         bell.assign(entry, Set::First, 0)?;
     }
-    let way: fn(&Doorbell, u32) -> Result<(), Failure> = match part {
+    let way: fn(&Doorbell) -> Result<(), Failure> = match part {
         "pass" => interrupted,
         "exit" => exit,
         "change" => change::<0>,
@@ -57,9 +57,7 @@ pub(crate) fn run(part: &str, machine: &mut Machine<'_>) -> Result<(), Failure> 
             }
         }
     }
-    for number in 0..count {
-        one(bell, way, number)?;
-    }
+    (0..count).try_for_each(|_| one(bell, way))?;
     wait::until_quiet(wait::SHORT);
     let rings: u64 = (0..MAX_ENTRIES).map(taken).sum();
     line!("result sweep={part} ways={count} rings={rings}");
@@ -67,13 +65,9 @@ pub(crate) fn run(part: &str, machine: &mut Machine<'_>) -> Result<(), Failure> 
 }
 
 /// One way and what follows.
-fn one(
-    bell: &Doorbell,
-    way: fn(&Doorbell, u32) -> Result<(), Failure>,
-    number: u32,
-) -> Result<(), Failure> {
+fn one(bell: &Doorbell, way: fn(&Doorbell) -> Result<(), Failure>) -> Result<(), Failure> {
     const MORE: u32 = 3;
-    way(bell, number)?;
+    way(bell)?;
     (0..MORE).for_each(|leaf| {
         __cpuid(leaf);
     });
@@ -81,7 +75,7 @@ fn one(
 }
 
 /// Runs without an exit of its own until an interrupt comes, if one does.
-fn interrupted(_: &Doorbell, _: u32) -> Result<(), Failure> {
+fn interrupted(_: &Doorbell) -> Result<(), Failure> {
     const MOMENT: u32 = 200;
     __cpuid(MARK);
     (0..MOMENT).for_each(|_| core::hint::spin_loop());
@@ -89,16 +83,17 @@ fn interrupted(_: &Doorbell, _: u32) -> Result<(), Failure> {
 }
 
 /// Exits for an instruction.
-fn exit(_: &Doorbell, _: u32) -> Result<(), Failure> {
+fn exit(_: &Doorbell) -> Result<(), Failure> {
     __cpuid(MARK);
     __cpuid(0);
     Ok(())
 }
 
-/// Moves an entry between its two vectors: the write that unmasks it does.
-fn change<const CPU: u8>(bell: &Doorbell, number: u32) -> Result<(), Failure> {
-    let set = if number.is_multiple_of(2) { Set::Second } else { Set::First };
-    bell.announce(MOVED, set, CPU);
+/// Moves an entry to its second vector and back. The way back is the one, and it is the same each time: the write
+/// that unmasks the entry does it all.
+fn change<const CPU: u8>(bell: &Doorbell) -> Result<(), Failure> {
+    bell.assign(MOVED, Set::Second, CPU)?;
+    bell.announce(MOVED, Set::First, CPU);
     __cpuid(MARK);
     bell.msix().unmask(MOVED)
 }

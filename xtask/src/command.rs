@@ -16,6 +16,9 @@ mod boots;
 /// Measures the relay beside the alternatives.
 mod bench;
 
+/// Takes very many interrupts.
+mod stress;
+
 /// Checks everything.
 mod test;
 
@@ -49,6 +52,8 @@ enum Command {
     Boots(boots::Options),
     /// Measure the relay beside the alternatives: a table, JSON, and a page with plots
     Bench(bench::Options),
+    /// Take very many interrupts on several CPUs while mappings come and go
+    Stress(stress::Options),
     /// Check everything: unit tests, loom, lints, end-to-end tests
     Test(test::Options),
     /// What the continuous integration runs; the same as `test`
@@ -77,6 +82,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Image(options) => image::run(&options),
         Command::Boots(options) => boots::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Stress(options) => stress::run(&options),
         Command::Test(options) | Command::Ci(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Doctor => doctor::run(),

@@ -80,6 +80,8 @@ pub struct Sweep {
     pub late: u64,
     /// Ways that ended before the boundary that was to be rung at.
     pub short: u64,
+    /// Ways after which L2 ran without taking what had been rung.
+    pub tardy: u64,
 }
 
 /// The figures of one way: a device's interrupt to one vector of L2 on one CPU.

@@ -9,7 +9,8 @@
 //! the same each time, because another CPU is waited for, may have hidden instructions of the reference from
 //! those walks: further ones ring wherever none was rung yet.
 //!
-//! No walk begins before L2 took every ring of the last one. A ring that never arrives therefore ends the sweep
+//! A ring on the CPU that walks must be taken when L2 runs next: one that L2 takes only after another exit was left
+//! lying and is counted as tardy. No walk begins before L2 took every ring of the last one. A ring that never arrives therefore ends the sweep
 //! early, and one that arrives twice is counted: neither passes for success.
 
 #[cfg(target_os = "none")]
@@ -103,6 +104,7 @@ struct Figures {
     twice: u64,
     late: u64,
     short: u64,
+    tardy: u64,
 }
 
 impl Sweep {
@@ -133,6 +135,7 @@ impl Sweep {
                 twice: 0,
                 late: 0,
                 short: 0,
+                tardy: 0,
             },
         }
     }
@@ -144,6 +147,7 @@ impl Sweep {
 
     /// L2 asks for a walk on `cpu`.
     pub(crate) fn asked(&mut self, cpu: usize) {
+        self.look_for_tardy(cpu);
         if self.is_complete() || self.phase != Phase::Idle {
             return;
         }
@@ -156,10 +160,20 @@ impl Sweep {
 
     /// L2 exits to L1 on `cpu` for another reason.
     pub(crate) fn exited(&mut self, cpu: usize) {
+        self.look_for_tardy(cpu);
         if self.phase == Phase::Armed && self.cpu == cpu && self.starter.is_none() {
             self.phase = Phase::Walking;
             self.figures.walks += 1;
             (self.position, self.rings, self.last, self.suspended) = (0, 0, None, None);
+        }
+    }
+
+    /// L2 exits: it ran, and must have taken what was rung.
+    fn look_for_tardy(&mut self, cpu: usize) {
+        let ran = self.phase == Phase::Idle && self.cpu == cpu && self.target() == cpu;
+        if ran && self.rings > 0 {
+            self.rings = 0;
+            self.figures.tardy += u64::from(self.awaited.contains(&true));
         }
     }
 
@@ -276,13 +290,13 @@ impl fmt::Display for Sweep {
         let rips: BTreeSet<_> = self.reference.iter().collect();
         let lost = self.awaited.iter().filter(|awaited| **awaited).count();
         let Figures { walks, rings, delivered, refused, unmapped, .. } = self.figures;
-        let Figures { astray, twice, late, short, .. } = self.figures;
+        let Figures { astray, twice, late, short, tardy, .. } = self.figures;
         write!(
             f,
             concat!(
                 r#"{{"type":"sweep","vector":{},"target":{},"positions":{},"complete":{},"walks":{},"#,
                 r#""rings":{},"delivered":{},"refused":{},"unmapped":{},"rips":{},"missed":{},"more":{},"#,
-                r#""astray":{},"lost":{},"twice":{},"late":{},"short":{}}}"#
+                r#""astray":{},"lost":{},"twice":{},"late":{},"short":{},"tardy":{}}}"#
             ),
             self.plan.vector,
             self.plan.target,
@@ -301,6 +315,7 @@ impl fmt::Display for Sweep {
             twice,
             late,
             short,
+            tardy,
         )
     }
 }
@@ -392,6 +407,7 @@ mod tests {
         sweep.delivered(0, 0x7f);
         sweep.delivered(0, 0x7f);
         assert!(sweep.to_string().contains(r#""twice":1"#));
+        assert!(sweep.to_string().contains(r#""tardy":1"#), "L2 exited before it took it");
     }
 
     #[test]

@@ -22,6 +22,8 @@ mod map;
 
 mod unmap;
 
+mod teardown;
+
 mod mailbox;
 
 mod reuse;

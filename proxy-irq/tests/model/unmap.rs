@@ -11,9 +11,7 @@ use loom::{
     },
     thread,
 };
-use proxy_irq::{
-    Kick, Register, Relay, RelayBlock, ReservedBlock, SlotWord, Source, Target, VirtualApicPage,
-};
+use proxy_irq::{Kick, Register, Relay, RelayBlock, ReservedBlock, SlotWord, Source, Target};
 
 use crate::{explore, fails_under_loom, slot, vector};
 

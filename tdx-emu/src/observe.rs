@@ -44,6 +44,7 @@ pub(crate) mod report;
 use core::fmt;
 
 use spin::{Mutex, Once};
+use tdcall::leaf::Leaf;
 
 #[cfg(target_os = "none")]
 pub(crate) use self::sources::Bdf;
@@ -192,8 +193,11 @@ pub(crate) fn l1_executed(cpu: usize, instructions: u64) {
 }
 
 /// L1 called a leaf of the module.
-pub(crate) fn tdcall(cpu: usize, leaf: u16) {
-    note(cpu, Event::Tdcall, 0, leaf.into());
+pub(crate) fn tdcall(cpu: usize, leaf: Leaf) {
+    // These two have events of their own.
+    if leaf != Leaf::VP_VMCALL && leaf != Leaf::VP_ENTER {
+        note(cpu, Event::Tdcall, 0, leaf.into_bits().into());
+    }
 }
 
 /// L1 entered an L2.

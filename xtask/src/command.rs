@@ -25,6 +25,9 @@ mod test;
 /// Checks the source without running it.
 mod lint;
 
+/// Compares numbers with those that must be kept.
+mod gates;
+
 /// Says what is missing.
 mod doctor;
 
@@ -54,12 +57,14 @@ enum Command {
     Bench(bench::Options),
     /// Take very many interrupts on several CPUs while mappings come and go
     Stress(stress::Options),
-    /// Check everything: unit tests, loom, lints, end-to-end tests
+    /// Check everything: unit tests, loom, lints, gates, end-to-end tests
     Test(test::Options),
     /// What the continuous integration runs; the same as `test`
     Ci(test::Options),
     /// Check format, lints, documentation and the house's own rules
     Lint,
+    /// Measure the relay and compare it with the numbers that it must keep
+    Gates,
     /// Say what this machine lacks and how to get it
     Doctor,
 }
@@ -85,6 +90,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Stress(options) => stress::run(&options),
         Command::Test(options) | Command::Ci(options) => test::run(&options),
         Command::Lint => lint::run(),
+        Command::Gates => gates::run(),
         Command::Doctor => doctor::run(),
     }
 }

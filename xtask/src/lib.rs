@@ -59,6 +59,9 @@ pub mod initramfs;
 /// The disk of a Linux guest.
 pub mod disk;
 
+/// Programs that are installed where they are missing.
+mod install;
+
 /// The machine emulator.
 pub mod qemu;
 
@@ -79,6 +82,9 @@ mod table;
 
 /// A run's events for a trace viewer.
 mod trace;
+
+/// The numbers that the relay must keep.
+mod gates;
 
 /// What gdb must be told.
 mod debugger;

@@ -7,11 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{
-    Failure, Result, paths,
-    progress::{say, step},
-    tool::Tool,
-};
+use crate::{Failure, Result, install::install, paths, tool::Tool};
 
 /// The program.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -54,7 +50,7 @@ impl Qemu {
     pub fn find(given: Option<&Path>) -> Result<Self> {
         let program = match Self::program(given) {
             Some(program) => program,
-            None => install()?,
+            None => install(PROGRAM, INSTALL)?,
         };
         Self::check(program)
     }
@@ -99,30 +95,6 @@ impl Version {
         let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(str::parse);
         Some(Self { major: parts.next()?.ok()?, minor: parts.next()?.ok()? })
     }
-}
-
-/// Installs it if we are root on a Debian, else says how to.
-fn install() -> Result<PathBuf> {
-    const LIMIT: Duration = Duration::from_secs(900);
-    let advice = || Failure::new(format!("{PROGRAM} is missing. As root:\n{INSTALL}"));
-    if !rustix::process::geteuid().is_root() || paths::program("apt-get").is_none() {
-        return Err(advice());
-    }
-    let apt = |arguments: &[&str]| {
-        Tool::new("apt-get", LIMIT)
-            // A machine that has just booted may still be updating itself.
-            .args(["--quiet", "-o", "DPkg::Lock::Timeout=300"])
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout()
-    };
-    if let Err(failure) = step("set-up", "apt-get update", || apt(&["update"])) {
-        // Often one source of many is at fault, and the package is in another.
-        say("set-up", &failure.to_string());
-    }
-    let words: Vec<_> = INSTALL.split_whitespace().skip(1).collect();
-    step("set-up", INSTALL, || apt(&words))?;
-    paths::program(PROGRAM).ok_or_else(advice)
 }
 
 #[cfg(test)]

@@ -98,8 +98,9 @@ pub(crate) fn dispatch(vcpu: &mut Vcpu) -> Result<(), TdExit> {
 
 fn leaf(vcpu: &mut Vcpu) -> Result<Completion, Stop> {
     let number = low_16(vcpu.gprs.0[RAX]);
-    observe::tdcall(cpus::current(), number);
-    let status = match Leaf::from_bits(number) {
+    let leaf = Leaf::from_bits(number);
+    observe::tdcall(cpus::current(), leaf);
+    let status = match leaf {
         Leaf::VP_VMCALL => vp_vmcall::handle(vcpu)?,
         Leaf::VP_INFO => vp_info::handle(vcpu)?,
         Leaf::MR_RTMR_EXTEND => mr_rtmr_extend::handle(vcpu)?,

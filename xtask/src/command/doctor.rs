@@ -5,7 +5,9 @@ use core::time::Duration;
 use std::process::ExitCode;
 
 use crate::{
-    Result, paths,
+    Result,
+    gates::callgrind,
+    paths,
     qemu::{self, Qemu},
     sysroot::{self, CoreLibrary},
     tool::Tool,
@@ -35,6 +37,7 @@ pub(super) fn run() -> Result<ExitCode> {
         (TARGET, core_library(&toolchain)?),
         ("linker", linker(&toolchain)),
         ("QEMU", emulator()),
+        ("valgrind", valgrind()),
         ("gdb", gdb()),
     ];
     let mut missing = 0;
@@ -105,6 +108,16 @@ fn emulator() -> Finding {
             qemu.version.minor
         )),
         Err(failure) => Finding::Missing(format!("{failure}; {advice}")),
+    }
+}
+
+fn valgrind() -> Finding {
+    match paths::program(callgrind::PROGRAM) {
+        Some(path) => Finding::Here(path.display().to_string()),
+        None => Finding::Automatic(format!(
+            "for gates; installed when root runs them, else as root: {}",
+            callgrind::INSTALL
+        )),
     }
 }
 

@@ -7,7 +7,7 @@
 use core::time::Duration;
 use std::{process::ExitCode, time::Instant};
 
-use super::lint;
+use super::{gates, lint};
 use crate::{
     Result, builds::Builds, paths, progress::say, qemu::Qemu, tool::Tool, toolchain::cargo,
 };
@@ -33,6 +33,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     stage("loom", || model_checks(filter))?;
     if filter.is_none() {
         stage("lint", || lint::run().map(|_| ()))?;
+        stage("gates", || gates::run().map(|_| ()))?;
     }
     stage("end-to-end", || end_to_end(filter))?;
     Ok(ExitCode::SUCCESS)

@@ -64,7 +64,7 @@ enum Command {
     /// Check format, lints, documentation and the house's own rules
     Lint,
     /// Measure the relay and compare it with the numbers that it must keep
-    Gates,
+    Gates(gates::Options),
     /// Say what this machine lacks and how to get it
     Doctor,
 }
@@ -90,7 +90,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Stress(options) => stress::run(&options),
         Command::Test(options) | Command::Ci(options) => test::run(&options),
         Command::Lint => lint::run(),
-        Command::Gates => gates::run(),
+        Command::Gates(options) => gates::run(&options),
         Command::Doctor => doctor::run(),
     }
 }

@@ -212,6 +212,33 @@ impl Gates {
         );
         Judged { table: aligned(&lines), complaints }
     }
+
+    /// Returns the file with the numbers that were measured, for the gates that have an exact one. Their
+    /// limit becomes what was asked, or the number if that is missed.
+    pub(crate) fn accepted(&self, measured: &Measured) -> String {
+        Self::accepted_in(TEXT, self, measured)
+    }
+
+    fn accepted_in(text: &str, gates: &Self, measured: &Measured) -> String {
+        let mut gate: Option<&Gate> = None;
+        let mut lines = Vec::new();
+        for line in text.lines() {
+            let (key, value) = line.split_once(" = ").unwrap_or_default();
+            if key == "id" {
+                gate = gates.gate.iter().find(|gate| gate.id == value.trim_matches('"'));
+            }
+            let exact = gate.filter(|gate| gate.exact.is_some());
+            let found = exact.and_then(|gate| Some((measured.get(&gate.id)?, gate.asked)));
+            lines.push(match (key, found) {
+                ("exact", Some((number, _))) => format!("exact = {number}"),
+                ("limit", Some((number, asked))) => {
+                    format!("limit = {}", number.max(asked.unwrap_or(*number)))
+                }
+                _ => line.to_owned(),
+            });
+        }
+        lines.join("\n") + "\n"
+    }
 }
 
 impl Judged {
@@ -293,6 +320,23 @@ why = "it is so"
         assert_eq!(complaints("1.2.3", &[("c.d", 1.0)]), ["a.b (G1) was not measured"]);
         let unknown = complaints("1.2.3", &[("a.b", 5.0), ("c.d", 1.0), ("e", 1.0)]);
         assert!(unknown[0].contains("no such gate"), "{unknown:?}");
+    }
+
+    #[test]
+    fn accepted_numbers_change_nothing_else() {
+        let gates = Gates::parse(FILE).unwrap();
+        let accept = |a, c| {
+            let measured = Measured::from([("a.b".to_owned(), a), ("c.d".to_owned(), c)]);
+            Gates::accepted_in(FILE, &gates, &measured)
+        };
+        assert_eq!(
+            accept(7.0, 9.0),
+            FILE.replace("exact = 5", "exact = 7").replace("limit = 6", "limit = 7")
+        );
+        assert_eq!(
+            accept(3.0, 9.0),
+            FILE.replace("exact = 5", "exact = 3").replace("limit = 6", "limit = 4")
+        );
     }
 
     #[test]

@@ -8,13 +8,21 @@ use crate::{
     builds::Builds,
     failure::Context,
     gates::{Gates, Measured, callgrind, object_code, relay},
+    paths,
     progress::say,
     qemu::Qemu,
     toolchain::Toolchain,
 };
 
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Options {
+    /// Write the numbers that are exact into xtask/gates.toml, the better and the worse
+    #[arg(long)]
+    accept: bool,
+}
+
 #[expect(clippy::print_stdout, reason = "the table is what the command is for")]
-pub(super) fn run() -> Result<ExitCode> {
+pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let gates = Gates::read()?;
     let (qemu, builds) = (Qemu::find(None)?, Builds::make()?);
     let read = |path: &std::path::Path| fs::read(path).context(|| path.display().to_string());
@@ -26,6 +34,12 @@ pub(super) fn run() -> Result<ExitCode> {
     let release = Toolchain::find()?.release;
     let judged = gates.judge(&measured, &release, &skipped);
     print!("{}", judged.table);
+    if options.accept {
+        let path = paths::root().join("xtask/gates.toml");
+        fs::write(&path, gates.accepted(&measured)).context(|| path.display().to_string())?;
+        say("gates", "numbers written; see the difference, and give the reason for each worse one");
+        return Ok(ExitCode::SUCCESS);
+    }
     judged.verdict()?;
     for kind in skipped {
         say("SKIPPED", &format!("{kind}*: not checked here"));

@@ -33,7 +33,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     stage("loom", || model_checks(filter))?;
     if filter.is_none() {
         stage("lint", || lint::run().map(|_| ()))?;
-        stage("gates", || gates::run().map(|_| ()))?;
+        stage("gates", || gates::run(&gates::Options::default()).map(|_| ()))?;
     }
     stage("end-to-end", || end_to_end(filter))?;
     Ok(ExitCode::SUCCESS)

@@ -62,6 +62,7 @@ fn sweep(stand: &Stand, plan: &str, judge: fn(&Sweep) -> Verdict) -> Verdict {
         let sweep = outcome.report.sweep.as_ref().ok_or("the report tells of no sweep")?;
         check!(sweep.lost + sweep.twice == 0, "lost or taken twice: {sweep:?}");
         check!(sweep.tardy == 0, "left lying while L2 ran: {sweep:?}");
+        check!(sweep.inverted == 0, "L2 was entered with an RVI too low: {sweep:?}");
         let figures = account::balanced(outcome)?;
         let total = outcome.report.total();
         check!(total.merged == 0, "{} merged", total.merged);

@@ -82,6 +82,8 @@ pub struct Sweep {
     pub short: u64,
     /// Ways after which L2 ran without taking what had been rung.
     pub tardy: u64,
+    /// Interrupts that L2 took although one of higher priority had been rung.
+    pub inverted: u64,
 }
 
 /// The figures of one way: a device's interrupt to one vector of L2 on one CPU.

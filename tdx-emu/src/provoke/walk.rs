@@ -10,8 +10,9 @@
 //! those walks: further ones ring wherever none was rung yet.
 //!
 //! A ring on the CPU that walks must be taken when L2 runs next: one that L2 takes only after another exit was left
-//! lying and is counted as tardy. No walk begins before L2 took every ring of the last one. A ring that never arrives therefore ends the sweep
-//! early, and one that arrives twice is counted: neither passes for success.
+//! lying and is counted as tardy. And L2 must take what pends by priority: a lower vector first means that the
+//! entry did not know of the ring. No walk begins before L2 took every ring of the last one. A ring that never
+//! arrives therefore ends the sweep early, and one that arrives twice is counted: neither passes for success.
 
 #[cfg(target_os = "none")]
 use alloc::{collections::BTreeSet, vec::Vec};
@@ -105,6 +106,7 @@ struct Figures {
     late: u64,
     short: u64,
     tardy: u64,
+    inverted: u64,
 }
 
 impl Sweep {
@@ -136,6 +138,7 @@ impl Sweep {
                 late: 0,
                 short: 0,
                 tardy: 0,
+                inverted: 0,
             },
         }
     }
@@ -265,6 +268,8 @@ impl Sweep {
     /// L2 takes `vector` on `cpu`.
     pub(crate) fn delivered(&mut self, cpu: usize, vector: u8) {
         let vector = usize::from(vector);
+        let here = cpu == self.target() && cpu == self.cpu && self.phase == Phase::Idle;
+        self.figures.inverted += u64::from(here && self.awaited[vector + 1..].contains(&true));
         if cpu != self.target() || !self.ours[vector] {
             return;
         }
@@ -290,13 +295,14 @@ impl fmt::Display for Sweep {
         let rips: BTreeSet<_> = self.reference.iter().collect();
         let lost = self.awaited.iter().filter(|awaited| **awaited).count();
         let Figures { walks, rings, delivered, refused, unmapped, .. } = self.figures;
-        let Figures { astray, twice, late, short, tardy, .. } = self.figures;
+        let Figures { astray, twice, late, short, tardy, inverted, .. } = self.figures;
         write!(
             f,
             concat!(
                 r#"{{"type":"sweep","vector":{},"target":{},"positions":{},"complete":{},"walks":{},"#,
                 r#""rings":{},"delivered":{},"refused":{},"unmapped":{},"rips":{},"missed":{},"more":{},"#,
-                r#""astray":{},"lost":{},"twice":{},"late":{},"short":{},"tardy":{}}}"#
+                r#""astray":{},"lost":{},"twice":{},"late":{},"short":{},"tardy":{},"#,
+                r#""inverted":{}}}"#
             ),
             self.plan.vector,
             self.plan.target,
@@ -316,6 +322,7 @@ impl fmt::Display for Sweep {
             late,
             short,
             tardy,
+            inverted,
         )
     }
 }
@@ -408,6 +415,17 @@ mod tests {
         sweep.delivered(0, 0x7f);
         assert!(sweep.to_string().contains(r#""twice":1"#));
         assert!(sweep.to_string().contains(r#""tardy":1"#), "L2 exited before it took it");
+    }
+
+    #[test]
+    fn a_lower_vector_before_a_ring_is_told() {
+        let mut sweep = Sweep::new(PLAN);
+        walk(&mut sweep, &[10]);
+        walk(&mut sweep, &[10]);
+        sweep.delivered(0, 0x60);
+        sweep.delivered(0, 0x7f);
+        sweep.delivered(0, 0x60);
+        assert!(sweep.to_string().contains(r#""inverted":1"#), "{sweep}");
     }
 
     #[test]

@@ -50,8 +50,8 @@ pub struct Kind {
     pub name: &'static str,
     /// What kind of design it is.
     pub family: Family,
-    /// Makes it.
-    pub make: fn(&[u8]) -> Box<dyn Drain>,
+    /// Makes it; it is never freed.
+    pub make: fn(&[u8]) -> &'static dyn Drain,
 }
 
 /// All of them, the empty one first and ours next.
@@ -61,20 +61,15 @@ pub const KINDS: [Kind; 9] = [
         id: "ours",
         name: "Lychgate, own CPU's",
         family: Family::Ours,
-        make: |vectors| Box::new(Ours::new(vectors, ApicMode::Offload)),
+        make: |vectors| own(vectors, ApicMode::Offload),
     },
     Kind {
         id: "banked",
         name: "Lychgate, own CPU's, banked",
         family: Family::Ours,
-        make: |vectors| Box::new(Ours::new(vectors, ApicMode::Banked)),
+        make: |vectors| own(vectors, ApicMode::Banked),
     },
-    Kind {
-        id: "remote",
-        name: "Lychgate, other CPU's",
-        family: Family::Ours,
-        make: |vectors| Box::new(Remote(Ours::new(vectors, ApicMode::Offload))),
-    },
+    Kind { id: "remote", name: "Lychgate, other CPU's", family: Family::Ours, make: remote },
     Kind { id: "peer", name: "peer's kernel", family: Family::Peer, make: make::<PEER> },
     Kind { id: "user", name: "peer's user mode", family: Family::Peer, make: make::<USER> },
     Kind { id: "kvm", name: "KVM's shape", family: Family::Peer, make: make::<KVM> },
@@ -88,16 +83,30 @@ const KVM: u8 = 3;
 const MODULE: u8 = 4;
 const BITS: u8 = 5;
 
-/// The relay, with interrupts of its own CPU.
+/// The relay, with interrupts of its own CPU. The CPU comes first, so that a drain finds it where the
+/// others find their state.
+#[repr(C)]
 struct Ours {
-    cpu: &'static Cpu,
+    cpu: Cpu,
     vectors: Vec<u8>,
 }
 
 impl Ours {
     fn new(vectors: &[u8], mode: ApicMode) -> Self {
-        Self { cpu: Cpu::leaked(vectors, mode).0, vectors: vectors.to_vec() }
+        Self { cpu: Cpu::new(mode), vectors: vectors.to_vec() }
     }
+}
+
+fn own(vectors: &[u8], mode: ApicMode) -> &'static dyn Drain {
+    let ours: &'static Ours = Box::leak(Box::new(Ours::new(vectors, mode)));
+    ours.cpu.map(vectors);
+    ours
+}
+
+fn remote(vectors: &[u8]) -> &'static dyn Drain {
+    let ours: &'static Remote = Box::leak(Box::new(Remote(Ours::new(vectors, ApicMode::Offload))));
+    ours.0.cpu.map(vectors);
+    ours
 }
 
 impl Drain for Ours {
@@ -122,6 +131,7 @@ impl Drain for Ours {
 }
 
 /// The relay, with what other CPUs post.
+#[repr(transparent)]
 struct Remote(Ours);
 
 impl Drain for Remote {
@@ -151,13 +161,13 @@ struct Shape<const RULE: u8> {
     virr: CachePadded<[[AtomicU32; 4]; 8]>,
 }
 
-fn make<const RULE: u8>(vectors: &[u8]) -> Box<dyn Drain> {
-    Box::new(Shape::<RULE> {
+fn make<const RULE: u8>(vectors: &[u8]) -> &'static dyn Drain {
+    Box::leak(Box::new(Shape::<RULE> {
         vectors: vectors.to_vec(),
         flag: CachePadded::default(),
         posted: CachePadded::default(),
         virr: CachePadded::default(),
-    })
+    }))
 }
 
 impl<const RULE: u8> Drain for Shape<RULE> {
@@ -167,7 +177,12 @@ impl<const RULE: u8> Drain for Shape<RULE> {
 
     fn post(&self, vector: u8) {
         self.posted[usize::from(vector >> 5)].fetch_or(1 << (vector & 31), Relaxed);
-        self.flag.fetch_or(1, Release);
+        match RULE {
+            KVM | MODULE => {
+                self.flag.fetch_or(1, Release);
+            }
+            _ => self.flag.store(1, Release),
+        }
     }
 
     #[inline(never)]

@@ -47,7 +47,7 @@ pub fn perform() {
             let drain = (kind.make)(&pattern.vectors());
             for _ in 0..3 {
                 drain.fill(pattern.count);
-                counted(&format!("drain {} {}", kind.id, pattern.name), || drained(&*drain));
+                counted(&format!("drain {} {}", kind.id, pattern.name), || drained(drain));
                 drain.take();
             }
         }

@@ -23,16 +23,20 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Returns a CPU whose slots are mapped to `vectors`, in this order; it is never freed.
-    pub(crate) fn leaked(vectors: &[u8], mode: ApicMode) -> (&'static Self, Control) {
+    /// Returns a CPU in which nothing is mapped.
+    pub(crate) fn new(mode: ApicMode) -> Self {
         let blocks = [const { RelayBlock::new() }; 1];
-        let cpu: &'static Self = Box::leak(Box::new(Self { blocks }));
-        cpu.blocks[0].set_mode(mode);
-        let mut relay = Relay::new(&cpu.blocks, reserved());
+        blocks[0].set_mode(mode);
+        Self { blocks }
+    }
+
+    /// Maps the slots to `vectors`, in this order.
+    pub(crate) fn map(&'static self, vectors: &[u8]) -> Control {
+        let mut relay = Relay::new(&self.blocks, reserved());
         let map = |(entry, vector): (usize, &u8)| relay.map(0, l2(*vector), source(entry)).ok();
         let mapping = vectors.iter().enumerate().filter_map(map).last();
-        cpu.serve();
-        (cpu, Control { relay, mapping, ticket: None })
+        self.serve();
+        Control { relay, mapping, ticket: None }
     }
 
     /// Takes an interrupt on the reserved vector of `slot`.
@@ -113,7 +117,8 @@ pub struct Remote;
 
 fn table() -> Table {
     let vectors = core::array::from_fn::<_, SLOTS, _>(vector_of);
-    let (cpu, control) = Cpu::leaked(&vectors, ApicMode::Offload);
+    let cpu: &'static Cpu = Box::leak(Box::new(Cpu::new(ApicMode::Offload)));
+    let control = cpu.map(&vectors);
     Table { cpu, control: Mutex::new(control) }
 }
 

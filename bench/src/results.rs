@@ -106,7 +106,7 @@ pub struct Line {
     pub clock_ticks: Option<f64>,
 }
 
-/// Durations of single interrupts.
+/// Durations of single interrupts: in blocks of 8,192, a low quantile of the blocks.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Tail {
     /// Half of them are shorter.

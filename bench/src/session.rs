@@ -12,10 +12,10 @@ use crate::{
         cost, drain,
         effort::Effort,
         line, remap,
-        tail::{self, Writer},
+        tail::{self, Tails, Writer},
     },
     results::{AtRest, Drained, PATTERNS, Post, Results, Run, SCHEMA, Tail},
-    statistics::{Histogram, low},
+    statistics::low,
     subject::{self, Subject},
     ticks::Clock,
     variant::Scope,
@@ -69,7 +69,7 @@ struct Collected {
     subject: Box<dyn Subject>,
     alone: Vec<f64>,
     together: Vec<f64>,
-    tails: [Histogram; 3],
+    tails: [Tails; 3],
 }
 
 const WRITERS: [Writer; 3] = [Writer::None, Writer::SameTable, Writer::OtherTable];
@@ -80,7 +80,7 @@ fn posts(order: &Order, clock: &Clock, say: &mut dyn FnMut(&str)) -> Vec<Post> {
         subject,
         alone: Vec::new(),
         together: Vec::new(),
-        tails: Default::default(),
+        tails: core::array::from_fn(|_| Tails::new(clock.step)),
     };
     let mut all: Vec<Collected> = subject::all().into_iter().map(collected).collect();
     let empty = subject::all().swap_remove(0);
@@ -105,7 +105,7 @@ fn posts(order: &Order, clock: &Clock, say: &mut dyn FnMut(&str)) -> Vec<Post> {
     }
     let post = |one: Collected| {
         let about = one.subject.about();
-        let [quiet, storm, other_table] = one.tails.map(|one| tail::tail(&one, clock));
+        let [quiet, storm, other_table] = one.tails.map(|one| one.tail());
         Post {
             about,
             instructions: order.counts.get(&format!("post {}", about.id)).copied(),
@@ -122,21 +122,21 @@ fn posts(order: &Order, clock: &Clock, say: &mut dyn FnMut(&str)) -> Vec<Post> {
 fn drains(order: &Order, clock: &Clock, say: &mut dyn FnMut(&str)) -> Vec<Drained> {
     let effort = &order.effort;
     let made = |pattern: crate::results::Pattern| KINDS.map(|kind| (kind.make)(&pattern.vectors()));
-    let drains: Vec<[Box<dyn Drain>; KINDS.len()]> = PATTERNS.into_iter().map(made).collect();
+    let drains: Vec<[&'static dyn Drain; KINDS.len()]> = PATTERNS.into_iter().map(made).collect();
     let mut rest = vec![[const { Vec::new() }; PATTERNS.len()]; KINDS.len()];
-    let mut storms: Vec<Histogram> = KINDS.iter().map(|_| Histogram::new()).collect();
+    let mut storms: Vec<Tails> = KINDS.iter().map(|_| Tails::new(clock.step)).collect();
     for round in 1..=effort.rounds {
         say(&format!("drains, round {round} of {}", effort.rounds));
         for (place, pattern) in PATTERNS.into_iter().enumerate() {
             let [empty, ..] = &drains[place];
             for (kind, drain) in drains[place].iter().enumerate() {
-                rest[kind][place].extend(drain::at_rest(&**drain, &**empty, pattern, effort));
+                rest[kind][place].extend(drain::at_rest(*drain, *empty, pattern, effort));
             }
         }
         for ((drain, storm), kind) in drains[0].iter().zip(&mut storms).zip(KINDS) {
             // What another CPU posts is never what this one took itself.
             if !["ours", "banked"].contains(&kind.id) {
-                drain::beside_a_poster(&**drain, effort, storm);
+                drain::beside_a_poster(*drain, effort, storm);
             }
         }
     }
@@ -150,7 +150,7 @@ fn drains(order: &Order, clock: &Clock, say: &mut dyn FnMut(&str)) -> Vec<Draine
         let at_rest = PATTERNS.into_iter().enumerate().map(cell).collect();
         Drained { id: kind.id, name: kind.name, family: kind.family, at_rest, storm }
     };
-    storms.iter().map(|storm| tail::tail(storm, clock)).enumerate().map(of).collect()
+    storms.iter().map(Tails::tail).enumerate().map(of).collect()
 }
 
 #[cfg(test)]

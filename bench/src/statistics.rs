@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is made of many measurements on a machine that others use, too.
 //!
-//! Noise only adds. So what repeats a cost is summed up by a low quantile of batches, and what asks for
-//! a tail counts all single samples, but only of batches in which a call that does nothing shows that
-//! nobody interfered. Samples beyond [`Histogram::LIMIT`](crate::statistics::Histogram::LIMIT) are preemptions; they are counted apart.
+//! Noise only adds. So what repeats a cost is summed up by a low quantile of batches. A tail is one of
+//! single samples in blocks, again by a low quantile of the blocks, and only samples count beside
+//! which a call that does nothing shows that nobody interfered. Samples beyond [`Histogram::LIMIT`](crate::statistics::Histogram::LIMIT) are preemptions; they are counted apart.
 
 /// The quantile of batches that stands for a cost.
 const LOW: f64 = 0.2;
@@ -72,6 +72,12 @@ impl Histogram {
                 None => self.stalls += 1,
             }
         }
+    }
+
+    /// Forgets all samples.
+    pub fn clear(&mut self) {
+        self.counts.fill(0);
+        (self.total, self.stalls) = (0, 0);
     }
 
     /// Returns how many samples there are, stalls apart.

@@ -7,13 +7,9 @@ use std::time::Instant;
 use super::{
     effort::Effort,
     pair::{Steps, against, alone},
+    tail::Tails,
 };
-use crate::{
-    drains::Drain,
-    results::Pattern,
-    statistics::{Histogram, trimmed_mean},
-    ticks,
-};
+use crate::{drains::Drain, results::Pattern, statistics::trimmed_mean, ticks};
 
 /// Drains in a batch.
 const BATCH: usize = 256;
@@ -44,8 +40,8 @@ pub fn at_rest(
     alone(work).unwrap_or_default()
 }
 
-/// Adds to `histogram` what `drain` costs while the other CPU posts vectors all over the range.
-pub fn beside_a_poster(drain: &dyn Drain, effort: &Effort, histogram: &mut Histogram) {
+/// Adds to `tails` what `drain` costs while the other CPU posts vectors all over the range.
+pub fn beside_a_poster(drain: &dyn Drain, effort: &Effort, tails: &mut Tails) {
     let post = |turn: u64| {
         drain.post(u8::try_from(32 + turn * 35 % 224).unwrap_or(u8::MAX));
         true
@@ -59,7 +55,7 @@ pub fn beside_a_poster(drain: &dyn Drain, effort: &Effort, histogram: &mut Histo
                 black_box(drain.take());
             }
             if steps.taken() > before + POSTS {
-                histogram.add(&samples);
+                tails.add(&samples);
             }
         }
     };

@@ -64,6 +64,8 @@ impl Counters {
     }
 
     /// Counts interrupts on the unmapped slots of `bits`.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn count_spurious(&self, bits: u32) {
         add(&self.spurious, bits.count_ones());
         for slot in Slot::in_bits(bits) {
@@ -120,8 +122,14 @@ pub(crate) fn add(figure: &AtomicU64, amount: u32) {
 
 /// Counts the bits of a word that mostly has one. The images are built for processors without POPCNT.
 #[inline]
-pub(crate) const fn ones(bits: u32) -> u32 {
-    if bits & bits.wrapping_sub(1) == 0 { (bits != 0) as u32 } else { bits.count_ones() }
+pub(crate) fn ones(bits: u32) -> u32 {
+    if bits & bits.wrapping_sub(1) == 0 { u32::from(bits != 0) } else { many(bits) }
+}
+
+#[cold]
+#[inline(never)]
+const fn many(bits: u32) -> u32 {
+    bits.count_ones()
 }
 
 fn add_one(figure: &AtomicU32) {

@@ -25,7 +25,6 @@ use crate::{
     block::RelayBlock,
     counters::{add, ones},
     enter_state::Work,
-    reserved_vector::L2Vector,
     slot::{FORWARD_BANK, SPURIOUS_BANK, VECTOR_BANKS, vector_bank},
     sync::{AtomicU32, Ordering, fence_under_loom},
     virtual_apic::Register,
@@ -64,7 +63,9 @@ impl RelayBlock {
 
     fn drain_pending(&self, saved_rvi: u8) -> Drained {
         let mut drained = Drained::default();
-        self.admit_remote();
+        if self.control.remote_pending.load(Ordering::Relaxed) & Work::REMOTE.bits() != 0 {
+            self.admit_remote();
+        }
         if self.control.dirty.load(Ordering::Relaxed) != 0 {
             self.control.dirty.store(0, Ordering::Relaxed);
             self.empty_banks(&mut drained);
@@ -76,6 +77,7 @@ impl RelayBlock {
     }
 
     /// Moves remote bits that the filter lets pass into the banks. Context: owner, IF=0.
+    #[inline(never)]
     pub(crate) fn admit_remote(&self) {
         let pending = &self.control.remote_pending;
         if pending.load(Ordering::Relaxed) & Work::REMOTE.bits() == 0 {
@@ -118,6 +120,7 @@ impl RelayBlock {
         drained.forwarded = self.page.take(FORWARD_BANK);
     }
 
+    #[inline(never)]
     fn empty_vector_banks(&self, drained: &mut Drained) {
         for bank in 0..VECTOR_BANKS {
             let bits = self.page.take(vector_bank(bank));
@@ -132,16 +135,25 @@ impl RelayBlock {
     fn look_at_virr(&self, drained: &mut Drained) {
         for bank in (0..VECTOR_BANKS).rev() {
             let pending = self.page.read_bank(Register::IRR, bank);
-            let Some(highest) = pending.checked_ilog2() else { continue };
-            if drained.rvi == 0 {
-                drained.rvi = L2Vector::from_bank(bank, highest).map_or(0, L2Vector::get);
+            if pending != 0 {
+                self.look_at_bank(bank, pending, drained);
             }
-            let seen = &self.control.seen[bank];
-            let new = pending & !seen.load(Ordering::Relaxed);
-            if new != 0 {
-                drained.relayed += ones(new);
-                seen.store(pending, Ordering::Relaxed);
-            }
+        }
+    }
+
+    #[inline(never)]
+    fn look_at_bank(&self, bank: usize, pending: u32, drained: &mut Drained) {
+        if drained.rvi == 0 {
+            drained.rvi = bank.to_le_bytes()[0] << 5 | pending.ilog2().to_le_bytes()[0];
+        }
+        let seen = &self.control.seen[bank % VECTOR_BANKS];
+        let new = pending & !seen.load(Ordering::Relaxed);
+        seen.store(pending, Ordering::Relaxed);
+        // Last, so that the rare sum of many is a jump and not a call.
+        if new & new.wrapping_sub(1) == 0 {
+            drained.relayed += u32::from(new != 0);
+        } else {
+            drained.add_many_relayed(new);
         }
     }
 
@@ -163,6 +175,13 @@ impl RelayBlock {
             let pending = self.page.read_bank(Register::IRR, bank);
             self.control.seen[bank].store(pending, Ordering::Relaxed);
         }
+    }
+}
+
+impl Drained {
+    #[inline(never)]
+    fn add_many_relayed(&mut self, bits: u32) {
+        self.relayed += bits.count_ones();
     }
 }
 

@@ -61,6 +61,7 @@ impl RelayBlock {
     /// Context: owner, main context, IF=0 since the last [`drain`](Self::drain). On `Ok` the next
     /// step is `TDG.VP.ENTER`, and [`resume`](Self::resume) the first one after it, whatever it
     /// returned. On `Err` the owner is still running and must do what the set names.
+    #[inline]
     pub fn try_enter_l2(&self) -> Result<(), Work> {
         self.leave_for(EnterState::InL2)
     }
@@ -114,6 +115,7 @@ impl RelayBlock {
         }
     }
 
+    #[inline]
     fn leave_for(&self, state: EnterState) -> Result<(), Work> {
         let count = self.control.quiescent.load(Ordering::Relaxed);
         self.control.quiescent.store(count.wrapping_add(1), Ordering::Relaxed);

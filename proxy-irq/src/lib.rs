@@ -9,12 +9,14 @@
 //!  device message on reserved vector r                 other CPU, host's message, L2's IPI
 //!         │ interrupt of the owner                               │
 //!         ▼                                                      ▼
-//!  slots[r]: one word  ── RelayBlock::on_posted       remote bank, flag, fence ── post_remote
+//!  slots[r]: one word  ── RelayBlock::on_posted       remote bank, then flag ── post_remote
 //!         │                                                      │        └─▶ kick, if needed
-//!         ▼                                                      ▼
-//!  banks[offset/4] |= mask  ◀──────── filter ───────── RelayBlock::drain
-//!         │                                                      │
-//!         └─────────── whole dwords ──▶ VIRR, RVI ──▶ try_enter_l2 ──▶ TDG.VP.ENTER
+//!         ▼                                                      │
+//!  page[index] |= mask                                           │
+//!   ├─ VIRR of L2, at once                                       ▼
+//!   └─ bank in the same page ── RelayBlock::drain ◀────────── filter
+//!                                    │
+//!                                    └─▶ VIRR, RVI ──▶ try_enter_l2 ──▶ TDG.VP.ENTER
 //!
 //!  Relay::map, unmap, mask ──▶ slots, or mailbox ──▶ RelayBlock::service ──▶ Ticket::poll
 //! ```
@@ -23,13 +25,15 @@
 //!
 //! Comments cite them by name.
 //!
-//! - **`OWNER-BANKS`**: banks, dirty flag and VIRR are touched by the owner CPU alone: in its interrupt
-//!   handlers, which do not nest, and in its main context with IF=0. So a plain load and store is a
-//!   modification, and the local path has no lock prefix.
+//! - **`OWNER-BANKS`**: VIRR, banks and dirty flag are touched by the owner CPU alone: in its interrupt
+//!   handlers, which do not nest, and in its main context with IF=0 while L2 is out. So a plain load
+//!   and store is a modification, and the local path has no lock prefix.
 //! - **`ONE-WORD`**: a slot is one 64-bit word. It is read once per interrupt and never half-written;
 //!   an unmapped slot is an ordinary word that points at the spurious bank.
+//! - **`BANKED-FIRST`**: a new mapping posts into a bank, which is right in every mode. Only the owner
+//!   redirects it into the VIRR, and back.
 //! - **`FLAG-BY-RMW`**: data before flag, and the flag only by a read-modify-write. The owner clears the
-//!   flag before it reads the data.
+//!   flag before it reads the data. Who finds it set has nothing more to do.
 //! - **`PUBLISH-FIRST`**: a slot or a grant is live before the host can learn of it.
 //! - **`OWNER-UNMAPS`**: a mapping in use is changed by the owner's main context, which cannot run
 //!   while a handler of that CPU is half done. An unmap is over when the owner says so.

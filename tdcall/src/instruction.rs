@@ -23,12 +23,8 @@ pub struct Instruction;
 /// Loads all registers, executes `TDCALL` after `$before`, stores all registers.
 macro_rules! door {
     ($r:expr, $before:literal) => {
-        asm!(
-            "push rbx",
-            "push rbp",
-            "push rax",
-            "mov rcx, [rax + {RCX}]",
-            "mov rdx, [rax + {RDX}]",
+        door!(
+            $r,
             "mov rbx, [rax + {RBX}]",
             "mov rsi, [rax + {RSI}]",
             "mov rdi, [rax + {RDI}]",
@@ -39,7 +35,19 @@ macro_rules! door {
             "mov r12, [rax + {R12}]",
             "mov r13, [rax + {R13}]",
             "mov r14, [rax + {R14}]",
-            "mov r15, [rax + {R15}]",
+            "mov r15, [rax + {R15}]";
+            $before
+        )
+    };
+    // Loads the registers that `$load` says, and RAX, RCX and RDX.
+    ($r:expr, $($load:literal),*; $before:literal) => {
+        asm!(
+            "push rbx",
+            "push rbp",
+            "push rax",
+            $($load,)*
+            "mov rcx, [rax + {RCX}]",
+            "mov rdx, [rax + {RDX}]",
             "mov rax, [rax + {RAX}]",
             $before,
             "2:",
@@ -114,7 +122,8 @@ impl Tdcall for Instruction {
 
     unsafe fn enter(&self, r: &mut Registers) {
         // SAFETY: As above. The L2 VM may have changed every register but RSP, and none of them is
-        // relied on: RBX, RBP and the pointer to `r` come back from the stack.
-        unsafe { door!(r, "") };
+        // relied on: RBX, RBP and the pointer to `r` come back from the stack. The leaf takes RAX, RCX
+        // and RDX; what the others hold is L1's and stays with the module, which is trusted.
+        unsafe { door!(r, ; "") };
     }
 }

@@ -19,10 +19,13 @@ pub(super) enum Served {
 }
 
 /// Executes what was asked of this CPU. Context: main context, IF=0.
+#[inline]
 pub(super) fn serve(block: &RelayBlock) -> Served {
-    if !block.work().contains(Work::MAILBOX) {
-        return Served::All;
-    }
+    if block.work().contains(Work::MAILBOX) { serve_some(block) } else { Served::All }
+}
+
+#[cold]
+fn serve_some(block: &RelayBlock) -> Served {
     if apic::reserved_irr() != 0 {
         return Served::NotYet;
     }

@@ -49,9 +49,15 @@ pub(super) fn send(index: usize, signal: Signal) {
 }
 
 /// Takes what this CPU was told, INIT first.
+#[inline]
 pub(super) fn take(index: usize) -> Option<Signal> {
     let word = SIGNALS.get(index)?;
     let told = word.load(Ordering::Acquire);
+    if told & (INIT | START_UP | NMI) == 0 { None } else { take_one(word, told) }
+}
+
+#[cold]
+fn take_one(word: &AtomicU32, told: u32) -> Option<Signal> {
     let (signal, bits) = if told & INIT != 0 {
         (Signal::Init, INIT)
     } else if told & START_UP != 0 {

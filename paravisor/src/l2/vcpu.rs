@@ -139,7 +139,13 @@ impl Vcpu {
     }
 
     /// Puts the waiting event into the entry fields, where it stays until an entry takes it.
+    #[inline]
     pub(super) fn write_event(&mut self) -> Result<(), Refused> {
+        if self.event.is_some() { self.write_waiting_event() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn write_waiting_event(&mut self) -> Result<(), Refused> {
         let Some(event) = self.event.take() else { return Ok(()) };
         write(Field::VM_ENTRY_EXCEPTION_ERROR_CODE, event.error_code.into())?;
         write(Field::VM_ENTRY_INSTRUCTION_LENGTH, event.length.into())?;

@@ -9,7 +9,7 @@ use crate::{
     map::Relay,
     mapping::Source,
     redirect::ApicMode,
-    reserved_vector::{ReservedBlock, Slot},
+    reserved_vector::{L2Vector, ReservedBlock, Slot},
     slot::SlotWord,
     virtual_apic::Trigger,
 };

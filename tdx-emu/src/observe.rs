@@ -14,6 +14,9 @@ mod lanes;
 /// The paravisor's relay table.
 mod relay_table;
 
+/// Where it passes interrupts on to.
+mod forward;
+
 /// Figures of each relay path.
 mod rows;
 
@@ -54,6 +57,7 @@ use self::{
     figures::Figures,
     first_entry::FirstEntry,
     relay_table::{LANES, Slot, lane_of},
+    rows::Rows,
     sources::Sources,
     trace::{Entry, Event},
 };
@@ -181,10 +185,14 @@ pub(crate) fn virr_merge(cpu: usize, vector: u8) {
 pub(crate) fn l1_interrupt(cpu: usize, vector: u8) {
     let Some(lane) = lane_of(vector) else { return note(cpu, Event::L1Vector, vector, 0) };
     let slot = slot(cpu, lane);
-    let relayed = if let Slot::Relayed(relayed) = slot { relayed } else { 0 };
-    note(cpu, Event::L1Vector, vector, u64::from(relayed));
+    let destination = match slot {
+        Slot::Relayed(vector) => u64::from(vector),
+        Slot::Forwarded { cpu, vector } => (u64::from(cpu) + 1) << 8 | u64::from(vector),
+        Slot::Held | Slot::Unmapped => 0,
+    };
+    note(cpu, Event::L1Vector, vector, destination);
     let figures = of(cpu);
-    figures.lanes.taken(lane, slot, &figures.rows, &figures.pass);
+    figures.lanes.taken((cpu, lane), slot, &rows_of, &figures.pass);
 }
 
 /// L1 executed so many instructions, if that is what the machine's clock counts.
@@ -208,7 +216,14 @@ pub(crate) fn vp_enter(cpu: usize, vm: u8, rvi: u8) {
     }
     let figures = of(cpu);
     figures.vp_enter.bump();
-    figures.pass.end(&figures.rows);
+    figures.lanes.passed_on();
+    figures.pass.end(|took| {
+        let arriving = figures
+            .rows
+            .used()
+            .filter(|(key, row)| usize::from(key.taker) != cpu && row.in_flight.get() != 0);
+        figures.lanes.rows_of(took, &rows_of).chain(arriving.map(|(_, row)| row))
+    });
 }
 
 /// Returns the clock's ticks since L2 was entered first, if it was.
@@ -225,7 +240,7 @@ pub(crate) fn vp_enter_refused(cpu: usize) {
 /// L2 takes an interrupt.
 pub(crate) fn l2_interrupt(cpu: usize, vm: u8, vector: u8) {
     note(cpu, Event::L2Vector, vector, u64::from(vm));
-    of(cpu).rows.delivered(vector);
+    of(cpu).rows.delivered(cpu, vector);
 }
 
 /// L2 exited to L1 with this status in RAX.
@@ -255,11 +270,27 @@ pub(crate) fn td_exit(cpu: usize, reason: u64) {
     }
 }
 
-/// The TD asked the host for something.
-pub(crate) fn tdvmcall(cpu: usize, leaf: u64) {
+/// The TD asked the host for something. Of its operands those that a write of an MSR has: which one,
+/// and what.
+pub(crate) fn tdvmcall(cpu: usize, leaf: u64, operands: (u64, u64)) {
+    const HLT: u64 = 12;
+    const WRMSR: u64 = 32;
+    /// `IA32_X2APIC_ICR`.
+    const ICR: u64 = 0x830;
     note(cpu, Event::Tdvmcall, 0, leaf);
     let figures = of(cpu);
     figures.tdvmcalls.bump();
+    if leaf == HLT {
+        figures.lanes.passed_on();
+    }
+    if (leaf, operands.0) == (WRMSR, ICR) {
+        figures.kicks.bump();
+        let target = usize::try_from(operands.1 >> 32).unwrap_or(usize::MAX);
+        if let Some(row) = figures.lanes.kicking(target, &rows_of) {
+            row.kicks.bump();
+            return figures.pass.kick();
+        }
+    }
     figures.pass.tdvmcall();
 }
 
@@ -280,11 +311,12 @@ pub(crate) fn dma_fault_overflow() {
 
 /// Prints all figures of the first `cpus` CPUs, and the trace if there is one.
 pub(crate) fn print(sink: &mut dyn FnMut(fmt::Arguments<'_>), cpus: usize) {
+    let lanes = (0..cpus).flat_map(|cpu| (0..LANES).map(move |lane| (cpu, lane)));
+    for (cpu, lane) in lanes {
+        of(cpu).lanes.reveal((cpu, lane), slot(cpu, lane), &rows_of);
+    }
     for (cpu, figures) in FIGURES.iter().enumerate().take(cpus) {
-        for lane in 0..LANES {
-            figures.lanes.reveal(lane, slot(cpu, lane), &figures.rows);
-        }
-        report::rows(sink, cpu, figures, &SOURCES);
+        report::rows(sink, cpu, figures, &|cpu| &of(cpu).lanes, &SOURCES);
         report::cpu(sink, cpu, figures, mappings_of(cpu));
     }
     report::dma_faults(sink, &DMA_FAULTS.lock());
@@ -307,6 +339,10 @@ fn of(cpu: usize) -> &'static Figures {
     &FIGURES[cpu % CPUS]
 }
 
+fn rows_of(cpu: usize) -> &'static Rows {
+    &of(cpu).rows
+}
+
 fn note(cpu: usize, event: Event, vector: u8, arg: u64) {
     let Some(options) = OPTIONS.get().filter(|options| options.trace == Trace::On) else { return };
     let figures = of(cpu);
@@ -316,9 +352,14 @@ fn note(cpu: usize, event: Event, vector: u8, arg: u64) {
 
 /// What the paravisor's table says about a lane.
 fn slot(cpu: usize, lane: usize) -> Slot {
-    let word = OPTIONS.get().and_then(|options| {
-        let address = options.relay_table?.slot(cpu, lane);
-        (options.read_private)(address)
-    });
-    word.map_or(Slot::Unmapped, Slot::from_word)
+    let Some(options) = OPTIONS.get() else { return Slot::Unmapped };
+    let Some(table) = options.relay_table else { return Slot::Unmapped };
+    let Some(word) = (options.read_private)(table.slot(cpu, lane)) else { return Slot::Unmapped };
+    match forward::lane(word) {
+        Some(lane) => {
+            let pair = (options.read_private)(forward::address(table, cpu, lane));
+            pair.map_or(Slot::Unmapped, |pair| forward::target(pair, lane))
+        }
+        None => Slot::from_word(word),
+    }
 }

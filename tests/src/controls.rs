@@ -15,12 +15,22 @@ pub(crate) fn scenarios() -> Vec<Trial> {
     vec![
         scenario("controls::good_books_balance", || {
             account::exact(&outcome()).map(drop)?;
+            account::exact(&passed_on()).map(drop)?;
             account::balanced(&merged()).map(drop)
         }),
         refused("a_lost_interrupt_is_noticed", |run| row(run).lost = 1),
         refused("an_interrupt_taken_twice_is_noticed", |run| row(run).relayed += 1),
         refused("a_detour_by_the_host_is_noticed", |run| row(run).host_exits = 1),
         refused("a_call_of_the_host_is_noticed", |run| row(run).tdvmcalls = 1),
+        refused("a_kick_for_nobody_else_is_noticed", |run| row(run).kicks = 1),
+        refused("another_mode_than_the_way_taken_is_noticed", |run| {
+            *run = passed_on();
+            "posted".clone_into(&mut row(run).mode);
+        }),
+        refused("a_kick_for_no_interrupt_is_noticed", |run| {
+            *run = passed_on();
+            row(run).kicks = 10;
+        }),
         refused("a_ring_that_sent_no_message_is_noticed", |run| run.peer.rung[0] += 1),
         refused("a_guest_that_counts_otherwise_is_noticed", |run| {
             run.report.guest[0] = run.report.guest[0].replace("handled=9", "handled=8");
@@ -88,6 +98,7 @@ fn outcome() -> Outcome {
         device: "1af4:1110".to_owned(),
         bdf: "00:02.0".to_owned(),
         vector: 96,
+        mode: "posted".to_owned(),
         messages: 9,
         relayed: 9,
         ..Row::default()
@@ -116,6 +127,15 @@ fn merged() -> Outcome {
     row(&mut outcome).messages = 11;
     row(&mut outcome).merged = 2;
     outcome.peer.rung = vec![11];
+    outcome
+}
+
+/// The same run with all interrupts taken by another CPU, and the CPU that they are for kicked each time.
+fn passed_on() -> Outcome {
+    let mut outcome = outcome();
+    let row = row(&mut outcome);
+    "remote".clone_into(&mut row.mode);
+    (row.taker, row.kicks) = (1, 9);
     outcome
 }
 

@@ -101,8 +101,11 @@ pub struct Row {
     pub reserved: u32,
     /// The vector of L2.
     pub vector: u32,
-    /// How it is relayed.
+    /// How it is relayed: `posted` if the CPU takes it itself, `remote` if another one does for it.
     pub mode: String,
+    /// The virtual CPU to which the device sends it.
+    #[serde(default)]
+    pub taker: u32,
     /// Messages that the device sent.
     pub messages: u64,
     /// Interrupts that L2 took.
@@ -115,6 +118,9 @@ pub struct Row {
     pub host_exits: u64,
     /// Calls to the host on the relay path.
     pub tdvmcalls: u64,
+    /// Calls by which a CPU that passed it on woke the one that it is for; in no other figure.
+    #[serde(default)]
+    pub kicks: u64,
     /// Exits meanwhile that the host's own interrupts caused.
     #[serde(default)]
     pub interruptions: u64,
@@ -129,12 +135,13 @@ impl Row {
         self.lost += other.lost;
         self.host_exits += other.host_exits;
         self.tdvmcalls += other.tdvmcalls;
+        self.kicks += other.kicks;
         self.interruptions += other.interruptions;
     }
 
     /// What tells it from all others.
-    fn place(&self) -> (&str, u32, u32, u32, u32) {
-        (&self.bdf, self.entry, self.cpu, self.reserved, self.vector)
+    fn place(&self) -> (&str, u32, u32, u32, u32, u32) {
+        (&self.bdf, self.entry, self.cpu, self.taker, self.reserved, self.vector)
     }
 }
 
@@ -162,6 +169,8 @@ pub struct Cpu {
     pub td_exits: u64,
     /// Calls to the host.
     pub tdvmcalls: u64,
+    /// Of these, those by which L1 interrupted a CPU.
+    pub kicks: u64,
     /// Reserved vectors that stood for an interrupt of a device when the run ended.
     pub mappings: u64,
     /// Ways of interrupts for which the emulator had no room.
@@ -312,8 +321,8 @@ mod tests {
 
     const TEXT: &str = r#"
 {"type":"row","device":"1234:11e8","bdf":"00:02.0","entry":0,"cpu":0,"reserved":64,"vector":81,"mode":"posted","messages":9,"relayed":7,"merged":2,"lost":0,"host_exits":0,"tdvmcalls":0}
-{"type":"row","device":"1af4:1110","bdf":"00:03.0","entry":3,"cpu":1,"reserved":65,"vector":82,"mode":"posted","messages":5,"relayed":5,"merged":1,"lost":-1,"host_exits":0,"tdvmcalls":0}
-{"type":"cpu","cpu":0,"spurious":1,"unmapped":0,"notifications":9,"l2_exits":40,"l2_exits_pending_interrupt":7,"vp_enter":41,"vp_enter_refused":1,"td_exits":30,"tdvmcalls":20}
+{"type":"row","device":"1af4:1110","bdf":"00:03.0","entry":3,"cpu":1,"reserved":65,"vector":82,"mode":"remote","taker":0,"messages":5,"relayed":5,"merged":1,"lost":-1,"host_exits":0,"tdvmcalls":0,"kicks":4}
+{"type":"cpu","cpu":0,"spurious":1,"unmapped":0,"notifications":9,"l2_exits":40,"l2_exits_pending_interrupt":7,"vp_enter":41,"vp_enter_refused":1,"td_exits":30,"tdvmcalls":20,"kicks":4}
 {"type":"guest","line":"result scenario=demo ok=1","microseconds":70,"mappings":5}
 {"type":"dma_fault","bdf":"00:02.0","address":4096,"reason":6,"write":false,"count":3}
 {"type":"trace","ts":5,"cpu":0,"event":"device","vector":64,"arg":32}
@@ -325,6 +334,7 @@ mod tests {
         let report = Report::parse(TEXT).unwrap();
         assert_eq!((report.rows.len(), report.cpus.len(), report.trace.len()), (2, 1, 1));
         assert_eq!(report.rows[0].vector, 81);
+        assert_eq!((report.rows[1].taker, report.rows[1].kicks, report.cpus[0].kicks), (0, 4, 4));
         assert_eq!(report.cpus[0].l2_exits_pending_interrupt, 7);
         assert_eq!(report.guest, ["result scenario=demo ok=1"]);
         assert_eq!(report.time_of("result scenario="), Some(Duration::from_micros(70)));

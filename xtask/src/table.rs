@@ -3,7 +3,7 @@
 
 use crate::report::{Report, Row};
 
-const HEADINGS: [&str; 12] = [
+const HEADINGS: [&str; 13] = [
     "device",
     "int",
     "L2 vector",
@@ -16,6 +16,7 @@ const HEADINGS: [&str; 12] = [
     "lost",
     "host exits",
     "TDVMCALLs",
+    "kicks",
 ];
 
 /// How many columns, from the left, are words rather than numbers.
@@ -58,14 +59,20 @@ fn cells(row: &Row) -> [String; HEADINGS.len()] {
         format!("{:#04x}", row.vector),
         format!("{:#04x}", row.reserved),
         row.cpu.to_string(),
-        row.mode.clone(),
+        mode(row),
         row.messages.to_string(),
         row.relayed.to_string(),
         row.merged.to_string(),
         row.lost.to_string(),
         row.host_exits.to_string(),
         row.tdvmcalls.to_string(),
+        row.kicks.to_string(),
     ]
+}
+
+/// The mode, and of an interrupt that another CPU takes, which one.
+fn mode(row: &Row) -> String {
+    if row.mode == "remote" { format!("remote by {}", row.taker) } else { row.mode.clone() }
 }
 
 /// Returns the sums of the ways of each interrupt to each CPU, and how many they are.
@@ -115,6 +122,14 @@ mod tests {
         assert_eq!(text.lines().count(), 1 + 3 + 1, "\n{text}");
         assert!(text.contains("30 ways") && text.contains("60"), "\n{text}");
         assert!(text.contains("0x07") && text.contains("122"), "\n{text}");
+    }
+
+    #[test]
+    fn an_interrupt_that_another_cpu_takes_says_which() {
+        let (mode, taker) = ("remote".to_owned(), 3);
+        let row = Row { mode, taker, cpu: 1, kicks: 77, ..Row::default() };
+        let text = table(&Report { rows: vec![row], ..Report::default() });
+        assert!(text.contains("1  remote by 3") && text.contains("77"), "\n{text}");
     }
 
     #[test]

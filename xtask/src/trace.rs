@@ -130,10 +130,13 @@ impl Flows {
             "l1_vector" => {
                 for flow in self.open.iter_mut().filter(|flow| flow.cpu == cpu) {
                     if flow.reserved == vector && flow.stage < Stage::L1Vector {
-                        flow.vector = arg;
+                        flow.vector = arg & 0xff;
                     }
                 }
                 self.step(event, Stage::L1Vector, out, |flow| flow.reserved == vector);
+                if let Some(end) = (arg >> 8).checked_sub(1) {
+                    self.pass_on(event, u32::try_from(end).unwrap_or(cpu));
+                }
             }
             "vp_enter" if arg != 0 => {
                 self.step(event, Stage::Entry, out, |flow| flow.stage == Stage::L1Vector);
@@ -147,6 +150,14 @@ impl Flows {
             }
             _ => {}
         }
+    }
+
+    /// What was taken as `event` says goes on on CPU `end`.
+    fn pass_on(&mut self, event: &TraceEvent, end: u32) {
+        let taken = self.open.iter_mut().filter(|flow| {
+            (flow.cpu, flow.reserved, flow.stage) == (event.cpu, event.vector, Stage::L1Vector)
+        });
+        taken.for_each(|flow| flow.cpu = end);
     }
 
     fn step(
@@ -228,6 +239,15 @@ mod tests {
         assert_eq!(ends.len(), 2);
         assert_ne!(ends[0].1, ends[1].1);
         assert_eq!(phases.len(), 12);
+    }
+
+    #[test]
+    fn an_interrupt_that_is_passed_on_ends_on_the_other_cpu() {
+        let mut events = relay(10, 0);
+        events[4].arg = 2 << 8 | 0x51;
+        events[6].cpu = 1;
+        let phases = phases(&events);
+        assert_eq!(phases.last().unwrap(), &("f".to_owned(), 1, 0.016));
     }
 
     #[test]

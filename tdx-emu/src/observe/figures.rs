@@ -20,6 +20,8 @@ pub(crate) struct Figures {
     pub(crate) td_exits: Counter,
     /// Those of them made by TDVMCALL.
     pub(crate) tdvmcalls: Counter,
+    /// Those of them by which L1 interrupts a CPU.
+    pub(crate) kicks: Counter,
     /// Instructions that L1 executed, if instructions are what drives the clocks.
     pub(crate) l1_instructions: Counter,
     /// Messages between device and L1.
@@ -43,6 +45,7 @@ impl Figures {
             vp_enter_refused: Counter::new(),
             td_exits: Counter::new(),
             tdvmcalls: Counter::new(),
+            kicks: Counter::new(),
             l1_instructions: Counter::new(),
             lanes: Lanes::new(),
             rows: Rows::new(),

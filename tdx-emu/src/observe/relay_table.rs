@@ -45,6 +45,8 @@ pub(crate) fn lane_of(vector: u8) -> Option<usize> {
 pub(crate) enum Slot {
     /// They are relayed as this vector of L2.
     Relayed(u8),
+    /// They are passed on to another CPU, as this vector of L2 there.
+    Forwarded { cpu: u8, vector: u8 },
     /// They are kept until L2 unmasks them.
     Held,
     /// They are dropped.

@@ -10,7 +10,7 @@ use core::fmt;
 use super::{
     dma_faults::DmaFaults,
     figures::Figures,
-    lanes::Untaken,
+    lanes::{Lanes, Place, Untaken},
     rows::{Key, Row},
     sources::{Bdf, Source, Sources},
 };
@@ -61,10 +61,20 @@ pub(crate) fn guest(sink: Sink<'_>, line: &str, now: Moment, relayed: Option<u64
     }
 }
 
+/// The lanes of each CPU.
+pub(crate) type LanesOf<'a> = dyn Fn(usize) -> &'a Lanes + 'a;
+
 /// All rows of a CPU.
-pub(crate) fn rows(sink: Sink<'_>, cpu: usize, figures: &Figures, sources: &Sources) {
+pub(crate) fn rows(
+    sink: Sink<'_>,
+    cpu: usize,
+    figures: &Figures,
+    lanes: &LanesOf<'_>,
+    sources: &Sources,
+) {
     for (index, (key, counts)) in figures.rows.used().enumerate() {
-        row(sink, cpu, (key, counts), figures.lanes.untaken(index), sources.get(key.source));
+        let untaken = lanes(key.taker.into()).untaken(Place { cpu, row: index });
+        row(sink, cpu, (key, counts), untaken, sources.get(key.source));
     }
 }
 
@@ -82,11 +92,12 @@ fn row(
     let relayed = row.relayed.get();
     let settled = relayed.saturating_add(merged).saturating_add(untaken.pending);
     let lost = i128::from(messages) - i128::from(settled);
+    let mode = if usize::from(key.taker) == cpu { "posted" } else { "remote" };
     sink(format_args!(
         concat!(
             r#"{{"type":"row","device":"{:04x}:{:04x}","bdf":"{}","entry":{},"cpu":{},"reserved":{},"#,
-            r#""vector":{},"mode":"posted","messages":{},"relayed":{},"merged":{},"lost":{},"#,
-            r#""pending":{},"host_exits":{},"tdvmcalls":{},"interruptions":{}}}"#
+            r#""vector":{},"mode":"{}","taker":{},"messages":{},"relayed":{},"merged":{},"lost":{},"#,
+            r#""pending":{},"host_exits":{},"tdvmcalls":{},"kicks":{},"interruptions":{}}}"#
         ),
         source.vendor,
         source.device,
@@ -95,6 +106,8 @@ fn row(
         cpu,
         key.reserved,
         key.vector,
+        mode,
+        key.taker,
         messages,
         relayed,
         merged,
@@ -102,6 +115,7 @@ fn row(
         untaken.pending,
         row.host_exits.get(),
         row.tdvmcalls.get(),
+        row.kicks.get(),
         row.interruptions.get(),
     ));
 }
@@ -112,7 +126,7 @@ pub(crate) fn cpu(sink: Sink<'_>, cpu: usize, figures: &Figures, mappings: usize
         concat!(
             r#"{{"type":"cpu","cpu":{},"spurious":{},"unmapped":{},"notifications":{},"l2_exits":{},"#,
             r#""l2_exits_pending_interrupt":{},"vp_enter":{},"vp_enter_refused":{},"td_exits":{},"#,
-            r#""tdvmcalls":{},"mappings":{},"rows_untold":{},"trace_dropped":{}}}"#
+            r#""tdvmcalls":{},"kicks":{},"mappings":{},"rows_untold":{},"trace_dropped":{}}}"#
         ),
         cpu,
         figures.lanes.spurious(),
@@ -124,6 +138,7 @@ pub(crate) fn cpu(sink: Sink<'_>, cpu: usize, figures: &Figures, mappings: usize
         figures.vp_enter_refused.get(),
         figures.td_exits.get(),
         figures.tdvmcalls.get(),
+        figures.kicks.get(),
         mappings,
         figures.rows.untold.get(),
         figures.trace.dropped(),
@@ -213,19 +228,36 @@ mod tests {
             figures.lanes.message(0, 0x31);
         }
         figures.lanes.merge(0);
-        figures.lanes.taken(0, Slot::Relayed(81), &figures.rows, &figures.pass);
-        figures.rows.delivered(81);
-        figures.lanes.taken(0, Slot::Relayed(81), &figures.rows, &figures.pass);
+        figures.lanes.taken((1, 0), Slot::Relayed(81), &|_| &figures.rows, &figures.pass);
+        figures.rows.delivered(1, 81);
+        figures.lanes.taken((1, 0), Slot::Relayed(81), &|_| &figures.rows, &figures.pass);
         figures.lanes.message(0, 0x31);
-        let printed = lines(|sink| rows(sink, 1, &figures, &sources));
+        let printed = lines(|sink| rows(sink, 1, &figures, &|_| &figures.lanes, &sources));
         assert_eq!(
             printed,
             [concat!(
                 r#"{"type":"row","device":"1234:11e8","bdf":"00:02.0","entry":0,"cpu":1,"reserved":64,"#,
-                r#""vector":81,"mode":"posted","messages":5,"relayed":1,"merged":1,"lost":1,"#,
-                r#""pending":2,"host_exits":0,"tdvmcalls":0,"interruptions":0}"#
+                r#""vector":81,"mode":"posted","taker":1,"messages":5,"relayed":1,"merged":1,"#,
+                r#""lost":1,"pending":2,"host_exits":0,"tdvmcalls":0,"kicks":0,"interruptions":0}"#
             )]
         );
+    }
+
+    #[test]
+    fn what_another_cpu_passed_on_is_a_row_of_the_cpu_that_it_ends_on() {
+        static FIGURES: [Figures; 2] = [const { Figures::new() }; 2];
+        let [taker, end] = &FIGURES;
+        taker.lanes.message(0, 0x31);
+        let slot = Slot::Forwarded { cpu: 1, vector: 81 };
+        taker.lanes.taken((0, 0), slot, &|_| &end.rows, &taker.pass);
+        taker.lanes.message(0, 0x31);
+        end.rows.delivered(1, 81);
+        let printed = lines(|sink| rows(sink, 1, end, &|_| &taker.lanes, &Sources::new()));
+        let wanted = concat!(
+            r#""cpu":1,"reserved":64,"vector":81,"mode":"remote","taker":0,"messages":2,"#,
+            r#""relayed":1,"merged":0,"lost":0,"pending":1,"#
+        );
+        assert!(printed[0].contains(wanted), "{}", printed[0]);
     }
 
     #[test]

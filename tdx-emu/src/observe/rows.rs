@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One row of figures for each relay path: device message, reserved vector, vector of L2.
 //!
-//! Rows belong to one CPU, which alone adds to them; the report reads them at the end.
+//! Rows belong to the CPU on which L2 takes the interrupt. Mostly L1 takes it there too; if L1 takes it
+//! on another CPU and passes it on, that CPU adds to the row as well.
+//!
+//! What is in flight when L2 takes a vector was merged into that interrupt. On one CPU that is certain,
+//! for the pass that takes a message ends before L2 goes on. A message that was passed on may come too
+//! late to be merged; the delivery of its own that it then gets takes the assumption back.
+//!
+//! # Orderings
+//! A row's key is set once, by a compare-and-exchange, and carries no data with it: Relaxed.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -15,6 +23,8 @@ pub(crate) const ROWS: usize = 1024;
 pub(crate) struct Key {
     /// Where the message came from.
     pub(crate) source: u8,
+    /// The CPU on which L1 took it.
+    pub(crate) taker: u8,
     /// The vector in which L1 took it.
     pub(crate) reserved: u8,
     /// The vector in which L2 got it.
@@ -26,14 +36,15 @@ impl Key {
 
     fn word(self) -> u64 {
         Self::USED
+            | u64::from(self.taker) << 24
             | u64::from(self.source) << 16
             | u64::from(self.reserved) << 8
             | u64::from(self.vector)
     }
 
     fn from_word(word: u64) -> Option<Self> {
-        let [vector, reserved, source, ..] = word.to_le_bytes();
-        (word & Self::USED != 0).then_some(Self { source, reserved, vector })
+        let [vector, reserved, source, taker, ..] = word.to_le_bytes();
+        (word & Self::USED != 0).then_some(Self { source, taker, reserved, vector })
     }
 }
 
@@ -49,12 +60,17 @@ pub(crate) struct Row {
     earlier: Counter,
     /// Messages that found an earlier one still pending.
     pub(crate) merged: Counter,
+    /// Of these, those that were passed on and may have come too late.
+    presumed: Counter,
     /// Taken by L1 and not yet delivered to L2.
     pub(crate) in_flight: Counter,
     /// TD exits for its own sake during the passes that relayed this path.
     pub(crate) host_exits: Counter,
     /// TDVMCALLs during those passes.
     pub(crate) tdvmcalls: Counter,
+    /// Calls by which the CPU that took a message made the row's CPU look at it. The other two figures
+    /// do not contain them.
+    pub(crate) kicks: Counter,
     /// Exits during those passes that an interrupt of the host's own caused.
     pub(crate) interruptions: Counter,
 }
@@ -67,9 +83,11 @@ impl Row {
             relayed: Counter::new(),
             earlier: Counter::new(),
             merged: Counter::new(),
+            presumed: Counter::new(),
             in_flight: Counter::new(),
             host_exits: Counter::new(),
             tdvmcalls: Counter::new(),
+            kicks: Counter::new(),
             interruptions: Counter::new(),
         }
     }
@@ -108,11 +126,17 @@ impl Rows {
     /// Finds or opens the row of `key`; `None` when all rows are in use.
     pub(crate) fn open(&self, key: Key) -> Option<(usize, &Row)> {
         let wanted = key.word();
-        let (index, row) = self.rows.iter().enumerate().find(
-            |(_, row)| matches!(row.key.load(Relaxed), word if word == 0 || word == wanted),
-        )?;
-        row.key.store(wanted, Relaxed);
-        Some((index, row))
+        self.rows.iter().enumerate().find(|(_, row)| {
+            // Another CPU may open a row here at the same time.
+            let found = match row.key.load(Relaxed) {
+                0 => row
+                    .key
+                    .compare_exchange(0, wanted, Relaxed, Relaxed)
+                    .unwrap_or_else(|word| word),
+                word => word,
+            };
+            found == 0 || found == wanted
+        })
     }
 
     /// The row at an index that [`Rows::open`] gave.
@@ -125,19 +149,33 @@ impl Rows {
         self.rows.iter().map_while(|row| Some((row.key()?, row)))
     }
 
-    /// Counts one delivery of `vector` to L2: the first path in flight was relayed, every further
-    /// message that waited for the same vector was merged into it.
-    pub(crate) fn delivered(&self, vector: u8) {
+    /// Counts one delivery of `vector` to L2 on CPU `cpu`, whose rows these are: the first path in
+    /// flight was relayed, every further message that waited for the same vector was merged into it.
+    pub(crate) fn delivered(&self, cpu: usize, vector: u8) {
         let mut relayed = false;
-        for (_, row) in self.used().filter(|(key, _)| key.vector == vector) {
+        for (key, row) in self.used().filter(|(key, _)| key.vector == vector) {
             let waiting = row.in_flight.take();
+            let mut merged = waiting;
             if waiting != 0 && !relayed {
                 relayed = true;
                 row.relayed.bump();
-                row.merged.add(waiting - 1);
-            } else {
-                row.merged.add(waiting);
+                merged -= 1;
             }
+            row.merged.add(merged);
+            if usize::from(key.taker) != cpu {
+                row.presumed.add(merged);
+            }
+        }
+        if !relayed {
+            self.take_presumption_back(vector);
+        }
+    }
+
+    fn take_presumption_back(&self, vector: u8) {
+        let mut rows = self.used().filter(|(key, _)| key.vector == vector);
+        if let Some((_, row)) = rows.find(|(_, row)| row.presumed.take_one()) {
+            row.merged.take_one();
+            row.relayed.bump();
         }
     }
 }
@@ -146,7 +184,7 @@ impl Rows {
 mod tests {
     use super::{Key, Rows};
 
-    const KEY: Key = Key { source: 0x31, reserved: 0x40, vector: 81 };
+    const KEY: Key = Key { source: 0x31, taker: 0, reserved: 0x40, vector: 81 };
 
     #[test]
     fn a_row_is_found_again() {
@@ -178,9 +216,45 @@ mod tests {
         let (_, second) = rows.open(Key { reserved: 0x41, ..KEY }).unwrap();
         first.in_flight.add(3);
         second.in_flight.add(1);
-        rows.delivered(81);
-        rows.delivered(81);
+        rows.delivered(0, 81);
+        rows.delivered(0, 81);
         assert_eq!((first.relayed.get(), first.merged.get()), (1, 2));
         assert_eq!((second.relayed.get(), second.merged.get()), (0, 1));
+    }
+
+    #[test]
+    fn the_same_vectors_by_way_of_another_cpu_are_another_path() {
+        let rows = Rows::new();
+        let first = rows.open(KEY).unwrap().0;
+        let remote = Key { taker: 3, ..KEY };
+        let second = rows.open(remote).unwrap().0;
+        assert_ne!(first, second);
+        assert_eq!(rows.used().nth(second).unwrap().0, remote);
+    }
+
+    #[test]
+    fn what_was_passed_on_too_late_to_be_merged_is_delivered_by_itself() {
+        let rows = Rows::new();
+        let (_, row) = rows.open(KEY).unwrap();
+        row.in_flight.add(2);
+        rows.delivered(1, 81);
+        assert_eq!((row.relayed.get(), row.merged.get()), (1, 1));
+        rows.delivered(1, 81);
+        assert_eq!((row.relayed.get(), row.merged.get()), (2, 0));
+        rows.delivered(1, 81);
+        assert_eq!((row.relayed.get(), row.merged.get()), (2, 0), "none was left");
+    }
+
+    #[test]
+    fn two_cpus_that_open_a_row_get_the_same_one() {
+        let rows = Rows::new();
+        let key = |number: u8| Key { vector: number, ..KEY };
+        let open_all = || (0..=u8::MAX).map(|number| rows.open(key(number)).unwrap().0);
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| open_all().collect::<Vec<_>>());
+            (open_all().collect::<Vec<_>>(), other.join().unwrap())
+        });
+        assert_eq!(one, other);
+        assert_eq!(rows.used().count(), 256);
     }
 }

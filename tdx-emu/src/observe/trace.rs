@@ -21,7 +21,8 @@ pub(crate) enum Event {
     Post,
     /// A notification arrived.
     Notification,
-    /// L1 took a vector; arg = the vector of L2 that it stands for.
+    /// L1 took a vector; arg = the vector of L2 that it stands for; and from bit 8 on, if it is passed on
+    /// to another CPU, that CPU plus 1.
     L1Vector,
     /// An L2 was entered; vector = RVI, arg = VM, or refused with arg = 0.
     VpEnter,

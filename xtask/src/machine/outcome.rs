@@ -103,7 +103,8 @@ impl Outcome {
         let rows = &self.report.rows;
         // Row by row: what one lost must not be made up by what another has too many.
         let lost: u64 = rows.iter().map(|row| row.lost.unsigned_abs()).sum();
-        let Row { relayed, merged, host_exits, tdvmcalls, interruptions, .. } = self.report.total();
+        let Row { relayed, merged, host_exits, tdvmcalls, kicks, interruptions, .. } =
+            self.report.total();
         if lost + host_exits + tdvmcalls > 0 {
             return Err(format!(
                 "FAILED: {lost} interrupts lost, {host_exits} exits and {tdvmcalls} calls to the \
@@ -124,9 +125,13 @@ impl Outcome {
             0 => String::new(),
             n => format!(", but for {n} interrupts of the host's own that came meanwhile"),
         };
+        let remote = match rows.iter().filter(|row| row.mode == "remote").count() {
+            0 => String::new(),
+            n => format!(", {n} of them by way of another CPU, which took {kicks} kicks"),
+        };
         Ok(format!(
-            "PASSED: {relayed} interrupts relayed on {} {paths}, {merged} merged, none lost; {passes} \
-             times a running L2 was stopped for them, with no exit and no call to the \
+            "PASSED: {relayed} interrupts relayed on {} {paths}{remote}, {merged} merged, none lost; \
+             {passes} times a running L2 was stopped for them, with no exit and no call to the \
              host{meanwhile}{guest}",
             rows.len()
         ))
@@ -182,6 +187,16 @@ mod tests {
         let mut cut_off = outcome(Exit::SUCCESS, &[good]);
         cut_off.report.end = None;
         assert!(cut_off.judge().is_err());
+    }
+
+    #[test]
+    fn a_kick_is_no_detour_but_is_told() {
+        let row = Row { mode: "remote".to_owned(), kicks: 7, ..Row::default() };
+        let verdict = outcome(Exit::SUCCESS, &[row]).judge().unwrap();
+        assert!(
+            verdict.contains("1 of them by way of another CPU, which took 7 kicks"),
+            "{verdict}"
+        );
     }
 
     #[test]

@@ -26,6 +26,6 @@ pub(crate) fn handle(vcpu: &Vcpu) -> Result<Status, Stop> {
         return Err(Status::OPERAND_INVALID.with_operand(OperandId::RCX).into());
     }
     let subfunction = if vcpu.gprs.0[10] == 0 { vcpu.gprs.0[11] } else { u64::MAX };
-    observe::tdvmcall(cpus::current(), subfunction);
+    observe::tdvmcall(cpus::current(), subfunction, (vcpu.gprs.0[12], vcpu.gprs.0[13]));
     Err(Stop::TdExit(TdExit::tdvmcall(mask)))
 }

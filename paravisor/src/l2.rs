@@ -43,6 +43,9 @@ mod halt;
 /// INIT, start-up and NMI from one CPU to another.
 mod signals;
 
+/// What CPUs have sent to each other.
+mod sent;
+
 /// What an exit leads to.
 mod exit;
 

@@ -41,6 +41,11 @@ pub(crate) fn non_maskable(id: u8) {
     write(Register::ICR.msr(), u64::from(id) << 32 | NMI);
 }
 
+/// Sends `vector` to the CPU with APIC id `id`.
+pub(crate) fn interrupt(id: u8, vector: u8) {
+    write(Register::ICR.msr(), u64::from(id) << 32 | u64::from(vector));
+}
+
 /// Makes the CPU with APIC id `id` wait for a start.
 pub(crate) fn reset(id: u8) {
     write(Register::ICR.msr(), u64::from(id) << 32 | INIT);

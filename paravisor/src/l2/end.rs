@@ -18,7 +18,7 @@ use tdcall::{
 };
 use x86_64::instructions::interrupts;
 
-use super::{devices, fields, halt, io_apic, serial, vcpu::Vcpu, vm::vm};
+use super::{devices, fields, halt, io_apic, sent, serial, vcpu::Vcpu, vm::vm};
 use crate::{
     cpus,
     interrupt::counters::{self, Counter},
@@ -99,6 +99,7 @@ fn say_figures() {
             f.quarantined
         );
     }
+    sent::say(paravisor::width::index(vm().cpus.into()));
     let shared = visibility::shared_pages();
     if shared != 0 {
         info!("memory: shared_pages={shared}");

@@ -13,7 +13,9 @@
 //! | 0x1118 | VIRR as it was   | owner                              |
 //! | 0x1180 | remote banks     | anyone, by read-modify-write only  |
 //! | 0x1200 | mailbox          | control plane and owner, see below |
-//! |        | owner's, counters | owner; control plane its own two  |
+//! |        | owner's          | owner                              |
+//! | 0x1400 | forward table    | control plane                      |
+//! |        | counters         | owner; control plane its own two   |
 //!
 //! What a slot word names is a dword of the first page: a register of L2's APIC, or a bank in the half
 //! of the page that the processor leaves alone. So one mechanism serves both, without a branch.
@@ -45,6 +47,8 @@ pub struct RelayBlock {
     pub(crate) remote: CachePadded<Remote>,
     pub(crate) mailbox: CachePadded<Mailbox>,
     pub(crate) own: CachePadded<Own>,
+    /// Where interrupts go that are another CPU's: `forward.rs`.
+    pub(crate) forwards: CachePadded<[AtomicU32; SLOTS]>,
     pub(crate) counters: CachePadded<Counters>,
 }
 
@@ -126,6 +130,7 @@ impl RelayBlock {
                 remote: CachePadded::new(Remote::new()),
                 mailbox: CachePadded::new(Mailbox::new()),
                 own: CachePadded::new(Own::new()),
+                forwards: CachePadded::new(zeros()),
                 counters: CachePadded::new(Counters::new()),
             }
         }
@@ -230,6 +235,7 @@ const _: () = {
     assert!(offset_of!(RelayBlock, remote) == 0x1180);
     assert!(size_of::<Remote>() == 64);
     assert!(offset_of!(RelayBlock, mailbox) == 0x1200);
+    assert!(offset_of!(RelayBlock, forwards) == RelayBlock::FORWARDS_OFFSET);
     assert!(size_of::<RelayBlock>() == 0x2000);
     assert!(align_of::<RelayBlock>() == 0x1000);
 };

@@ -31,6 +31,8 @@ pub(crate) struct CpuBook {
 pub(crate) struct Use {
     pub(crate) vector: L2Vector,
     pub(crate) source: Source,
+    /// The CPU on which L2 gets the interrupt.
+    pub(crate) end: usize,
     pub(crate) references: u32,
     pub(crate) generation: u32,
     pub(crate) masking: Masking,
@@ -77,18 +79,25 @@ impl CpuBook {
         }
     }
 
-    /// Returns the slot that maps `vector` for `source`. At most 32 steps.
-    pub(crate) fn find(&self, vector: L2Vector, source: Source) -> Option<Slot> {
+    /// Returns the slot that maps `vector` of CPU `end` for `source`. At most 32 steps.
+    pub(crate) fn find(&self, vector: L2Vector, source: Source, end: usize) -> Option<Slot> {
         let mapped = !(self.free | self.leaving | self.quarantined);
         Slot::in_bits(mapped).find(|slot| {
             let used = self.slot(*slot);
-            used.vector == vector && used.source == source
+            (used.vector, used.source, used.end) == (vector, source, end)
         })
     }
 
-    /// Takes the slot that has been free for longest, unless a quarantined one may yet relay the same vector.
-    pub(crate) fn take(&mut self, vector: L2Vector, source: Source) -> Result<Slot, Reason> {
-        if Slot::in_bits(self.quarantined).any(|slot| self.slot(slot).vector == vector) {
+    /// Takes the slot that has been free for longest, unless a quarantined one may yet relay the same
+    /// vector.
+    pub(crate) fn take(
+        &mut self,
+        vector: L2Vector,
+        source: Source,
+        end: usize,
+    ) -> Result<Slot, Reason> {
+        let same = |slot| (self.slot(slot).vector, self.slot(slot).end) == (vector, end);
+        if Slot::in_bits(self.quarantined).any(same) {
             return Err(Reason::OwnerSilent);
         }
         if self.free == 0 {
@@ -99,8 +108,18 @@ impl CpuBook {
         self.next = (self.next + 1) % SLOTS;
         let used = self.slot_mut(slot);
         let generation = used.generation.wrapping_add(1);
-        *used = Use { vector, source, references: 1, generation, ..Use::NEVER };
+        *used = Use { vector, source, end, references: 1, generation, ..Use::NEVER };
         Ok(slot)
+    }
+
+    /// Returns how many slots are free.
+    pub(crate) const fn free_slots(&self) -> u32 {
+        self.free.count_ones()
+    }
+
+    /// Frees `slot`, which was taken and never published.
+    pub(crate) fn put_back(&mut self, slot: Slot) {
+        self.give(slot);
     }
 
     /// Notes that the owner was asked to unmap `slot`.
@@ -121,8 +140,9 @@ impl CpuBook {
 
     /// Frees the slots that their owner has left, and asks it to look again at those whose reserved
     /// vector still pends. A quarantined slot is no exception: the answer is proof, however late.
-    pub(crate) fn reclaim(&mut self, block: &RelayBlock) {
-        let mut asked = None;
+    /// Returns the slots that are free now and were not.
+    pub(crate) fn reclaim(&mut self, block: &RelayBlock) -> u32 {
+        let (mut asked, before) = (None, self.free);
         for slot in Slot::in_bits(self.leaving | self.quarantined) {
             if !block.has_served(self.slot(slot).request) {
                 continue;
@@ -135,6 +155,7 @@ impl CpuBook {
                 self.slot_mut(slot).request = *asked.get_or_insert_with(|| block.request());
             }
         }
+        self.free & !before
     }
 }
 
@@ -151,6 +172,7 @@ impl Use {
     const NEVER: Self = Self {
         vector: L2Vector::HIGHEST,
         source: Source { device: 0, entry: 0 },
+        end: 0,
         references: 0,
         generation: 0,
         masking: Masking::Unmasked,

@@ -110,8 +110,14 @@ pub mod enter_state;
 /// Requests to the owner of a block.
 pub mod mailbox;
 
+/// Interrupts that one CPU takes for another.
+pub mod forward;
+
 /// The control plane: map, unmap, retarget, mask, grant.
 pub mod map;
+
+/// What becomes of a mapping when slots run out.
+pub mod ladder;
 
 mod cpu_book;
 
@@ -132,7 +138,9 @@ pub use drain::Drained;
 pub use enter_state::{EnterState, Kick, Work};
 pub use mailbox::Ticket;
 pub use map::Relay;
-pub use mapping::{Grant, Listed, MapError, Mapping, Masking, Mode, Reason, Source, Stale};
+pub use mapping::{
+    Grant, Listed, MapError, Mapping, Masking, Mode, Promotion, Reason, Source, Stale,
+};
 pub use redirect::ApicMode;
 pub use reserved_vector::{L2Vector, ReservedBlock, ReservedVector, SLOTS, Slot};
 pub use slot::{RemoteWord, SlotWord, Target};

@@ -9,7 +9,8 @@ use crate::{
 };
 
 impl<const CPUS: usize> Relay<'_, CPUS> {
-    /// Iterates over all sources, CPU by CPU: those with a slot first, then those without.
+    /// Iterates over all sources, CPU by CPU: those that it takes by a slot
+    /// first, for itself or for another, then those that have no slot.
     pub fn mappings(&self) -> impl Iterator<Item = Listed> {
         (0..CPUS).flat_map(|cpu| self.with_slot(cpu).chain(self.without_slot(cpu)))
     }
@@ -17,15 +18,17 @@ impl<const CPUS: usize> Relay<'_, CPUS> {
     fn with_slot(&self, cpu: usize) -> impl Iterator<Item = Listed> {
         let book = &self.books[cpu];
         Slot::all().filter_map(move |slot| {
+            let used = book.slot(slot);
             let (mode, reason) = match book.phase(slot) {
                 Phase::Free => return None,
+                Phase::Mapped if used.end != cpu => (Mode::Remote, Reason::BlockFull),
                 Phase::Mapped => (Mode::Posted, Reason::SlotFree),
                 Phase::Leaving => (Mode::Unmapping, Reason::Released),
                 Phase::Quarantined => (Mode::Quarantined, Reason::OwnerSilent),
             };
-            let used = book.slot(slot);
             Some(Listed {
-                cpu,
+                cpu: used.end,
+                taker: cpu,
                 vector: used.vector,
                 source: used.source,
                 mode,
@@ -39,10 +42,11 @@ impl<const CPUS: usize> Relay<'_, CPUS> {
     }
 
     fn without_slot(&self, cpu: usize) -> impl Iterator<Item = Listed> {
-        self.unposted[cpu].iter().map(move |entry| {
-            let (mode, reason) = entry.standing.mode();
-            Listed {
+        self.unposted[cpu].iter().filter_map(move |entry| {
+            let (mode, reason) = entry.standing.mode()?;
+            Some(Listed {
                 cpu,
+                taker: cpu,
                 vector: entry.vector,
                 source: entry.source,
                 mode,
@@ -51,7 +55,7 @@ impl<const CPUS: usize> Relay<'_, CPUS> {
                 references: entry.references,
                 generation: 0,
                 masking: Default::default(),
-            }
+            })
         })
     }
 }

@@ -143,7 +143,8 @@ impl RelayBlock {
             return;
         }
         let held = self.page.take(HELD_BANK);
-        if held & slot.bit() != 0 && target.is_some_and(|target| target.vector().is_some()) {
+        let is_unmapped = matches!(target, Some(Target::Unmapped(_)) | None);
+        if held & slot.bit() != 0 && !is_unmapped {
             self.page.set(word.dword(), word.mask());
             self.control.dirty.store(1, Ordering::Relaxed);
         }

@@ -21,22 +21,25 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use crate::{
     block::RelayBlock,
-    cpu_book::{CpuBook, Phase},
+    cpu_book::{CpuBook, Phase, Use},
     mailbox::Ticket,
-    mapping::{Grant, MapError, Mapping, Masking, Reason, Source, Stale},
+    mapping::{Grant, MapError, Mapping, Masking, Mode, Reason, Source, Stale},
     reserved_vector::{L2Vector, ReservedBlock, Slot},
     slot::SlotWord,
     sync::Ordering,
-    unposted::Unposted,
+    unposted::{Place, Unposted},
 };
 
 /// The control plane of the relay of `CPUS` virtual CPUs.
 #[derive(Debug)]
 pub struct Relay<'a, const CPUS: usize> {
     pub(crate) reserved: ReservedBlock,
-    blocks: &'a [RelayBlock; CPUS],
+    pub(crate) blocks: &'a [RelayBlock; CPUS],
     pub(crate) books: [CpuBook; CPUS],
     pub(crate) unposted: [Unposted; CPUS],
+    /// How many CPUs take interrupts for others, and where the next search for one begins.
+    pub(crate) searched: usize,
+    pub(crate) turn: usize,
 }
 
 impl<'a, const CPUS: usize> Relay<'a, CPUS> {
@@ -44,13 +47,16 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
     #[must_use]
     pub const fn new(blocks: &'a [RelayBlock; CPUS], reserved: ReservedBlock) -> Self {
         let books = [const { CpuBook::NEW }; CPUS];
-        Self { reserved, blocks, books, unposted: [const { Unposted::NEW }; CPUS] }
+        let unposted = [const { Unposted::NEW }; CPUS];
+        Self { reserved, blocks, books, unposted, searched: 0, turn: 0 }
     }
 
     /// Maps `vector` of L2 on CPU `cpu` for `source`.
     ///
     /// The slot is live when this returns, so the reserved vector can be told to the host at once.
-    /// A source that has this mapping already gets another reference to it.
+    /// A source that has this mapping already gets another reference to it. If all slots of the CPU are
+    /// taken, it is another CPU's slot and the message must go there: [`Mapping::message_cpu`]. A source
+    /// that has only such a mapping gets a new one as soon as the CPU itself has a slot.
     pub fn map(
         &mut self,
         cpu: usize,
@@ -58,30 +64,57 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
         source: Source,
     ) -> Result<Mapping, MapError> {
         let block = self.blocks.get(cpu).ok_or(MapError::NoSuchCpu)?;
+        self.reclaim(cpu);
         let book = &mut self.books[cpu];
-        book.reclaim(block);
-        let slot = if let Some(slot) = book.find(vector, source) {
+        let mapping = if let Some(slot) = book.find(vector, source, cpu) {
             let used = book.slot_mut(slot);
             used.references = used.references.checked_add(1).ok_or(MapError::TooManyReferences)?;
-            slot
+            self.mapping(cpu, slot)
         } else {
-            let taken = book.take(vector, source);
-            let slot = taken.map_err(|reason| {
-                block.mailbox.refused.fetch_add(1, Relaxed);
-                self.unposted[cpu].refuse(vector, source, reason);
-                match reason {
-                    Reason::OwnerSilent => MapError::Quarantined,
-                    _ => MapError::BlockFull,
+            match self.take(cpu, vector, source) {
+                Ok(slot) => {
+                    let word = SlotWord::banked(vector);
+                    block.slots[slot.index()].store(word.raw(), Ordering::Release);
+                    block.request_redirection(slot);
+                    self.mapping(cpu, slot)
                 }
-            })?;
-            block.slots[slot.index()].store(SlotWord::banked(vector).raw(), Ordering::Release);
-            block.request_redirection(slot);
-            slot
+                Err(Reason::BlockFull) => match self.map_remote(cpu, vector, source) {
+                    Ok(mapping) => mapping,
+                    Err(why) => return self.refuse((cpu, vector, source), Reason::BlockFull, why),
+                },
+                Err(why) => return self.refuse((cpu, vector, source), why, MapError::Quarantined),
+            }
         };
         self.unposted[cpu].forget(vector, source);
-        let generation = book.slot(slot).generation;
+        Ok(mapping)
+    }
+
+    fn refuse(
+        &mut self,
+        (cpu, vector, source): (usize, L2Vector, Source),
+        reason: Reason,
+        error: MapError,
+    ) -> Result<Mapping, MapError> {
+        self.blocks[cpu].mailbox.refused.fetch_add(1, Relaxed);
+        self.unposted[cpu].refuse(vector, source, reason);
+        Err(error)
+    }
+
+    /// Takes a slot of the CPU itself, unless a silent CPU may yet pass the same vector on.
+    fn take(&mut self, cpu: usize, vector: L2Vector, source: Source) -> Result<Slot, Reason> {
+        let is_silent =
+            |place: Place| self.books[place.cpu].phase(place.slot) == Phase::Quarantined;
+        if self.unposted[cpu].lent(vector).any(is_silent) {
+            return Err(Reason::OwnerSilent);
+        }
+        self.books[cpu].take(vector, source, cpu)
+    }
+
+    /// Returns a reference to what `slot` of CPU `taker` maps.
+    pub(crate) fn mapping(&self, taker: usize, slot: Slot) -> Mapping {
+        let Use { vector, source, end, generation, .. } = *self.books[taker].slot(slot);
         let reserved = self.reserved.vector(slot);
-        Ok(Mapping { cpu, slot, reserved, vector, source, generation })
+        Mapping { taker, cpu: end, slot, reserved, vector, source, generation }
     }
 
     /// Maps the source of `from` to `vector` on `cpu`, and leaves `from` as it is.
@@ -111,6 +144,9 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
         }
         let number = block.request_slot(slot, SlotWord::unmapped(slot));
         self.books[cpu].leave(slot, number);
+        if mapping.cpu != cpu {
+            self.unposted[mapping.cpu].leave(Place { cpu, slot });
+        }
         Ok(Ticket { block, cpu, number, leaving: Some(slot) })
     }
 
@@ -123,7 +159,11 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
 
     /// Lets the mapping's interrupts through again, and first the one that was held back, if any.
     pub fn unmask(&mut self, mapping: &Mapping) -> Result<Ticket<'a>, Stale> {
-        self.set_masking(mapping, Masking::Unmasked, SlotWord::banked(mapping.vector))
+        let word = match mapping.mode() {
+            Mode::Remote => SlotWord::forwarded(mapping.slot),
+            _ => SlotWord::banked(mapping.vector),
+        };
+        self.set_masking(mapping, Masking::Unmasked, word)
     }
 
     /// Gives up waiting for the owner of a block: an unmapped slot is out of use until the owner has
@@ -191,14 +231,15 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
         Ok(Ticket { block, cpu, number, leaving: None })
     }
 
-    /// Returns where `mapping` is, if it is one of ours.
+    /// Returns which slot of which CPU `mapping` has, if it is one of ours.
     fn live(&self, mapping: &Mapping) -> Result<(usize, Slot), Stale> {
-        let Mapping { cpu, slot, vector, source, generation, .. } = *mapping;
-        let book = self.books.get(cpu).ok_or(Stale)?;
+        let Mapping { taker, cpu, slot, vector, source, generation, .. } = *mapping;
+        let book = self.books.get(taker).ok_or(Stale)?;
         let used = book.slot(slot);
         let same = book.phase(slot) == Phase::Mapped
-            && (used.vector, used.source, used.generation) == (vector, source, generation);
-        if same { Ok((cpu, slot)) } else { Err(Stale) }
+            && (used.end, used.vector, used.source) == (cpu, vector, source)
+            && used.generation == generation;
+        if same { Ok((taker, slot)) } else { Err(Stale) }
     }
 }
 

@@ -20,6 +20,9 @@ pub struct Source {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a mapping that is dropped keeps its slot for ever"]
 pub struct Mapping {
+    /// The CPU whose slot it is.
+    pub(crate) taker: usize,
+    /// The CPU that it ends on.
     pub(crate) cpu: usize,
     pub(crate) slot: Slot,
     pub(crate) reserved: ReservedVector,
@@ -37,8 +40,20 @@ impl Mapping {
 
     /// Returns the index of the CPU that the device's message must go to.
     #[must_use]
+    pub const fn message_cpu(&self) -> usize {
+        self.taker
+    }
+
+    /// Returns the index of the CPU on which L2 gets the interrupt.
+    #[must_use]
     pub const fn cpu(&self) -> usize {
         self.cpu
+    }
+
+    /// Returns whether the interrupt arrives on the CPU itself or is passed on by another.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        if self.taker == self.cpu { Mode::Posted } else { Mode::Remote }
     }
 
     /// Returns the vector that L2 gets.
@@ -67,6 +82,17 @@ pub struct Grant {
     pub(crate) cpu: usize,
     pub(crate) vector: L2Vector,
     pub(crate) source: Source,
+}
+
+/// An interrupt that could have a slot of its own CPU, and has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promotion {
+    /// The index of the CPU.
+    pub cpu: usize,
+    /// The vector that L2 gets there, or would.
+    pub vector: L2Vector,
+    /// Who raises the interrupt.
+    pub source: Source,
 }
 
 /// How interrupts of a source reach L2 now.
@@ -106,8 +132,10 @@ pub enum Reason {
 /// What the control plane knows of one source on one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// The index of the CPU.
+    /// The index of the CPU on which L2 gets it.
     pub cpu: usize,
+    /// The index of the CPU that takes it: another one in mode [`Mode::Remote`].
+    pub taker: usize,
     /// The vector that L2 has chosen.
     pub vector: L2Vector,
     /// Who raises the interrupt.

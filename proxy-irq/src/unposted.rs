@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The control plane's book of the sources that have no slot: proxied ones and refused ones.
+//! The control plane's book of the sources that have no slot of their CPU: proxied ones, those that
+//! another CPU passes on, and refused ones.
 //!
-//! The book is bounded. A proxied source is a permission in the filter and must be remembered until
-//! it is given back, so a full book refuses the next one; a refusal is only a notice, so the oldest
+//! The book is bounded. Of the first two kinds each is a permission in the filter and must be remembered
+//! until it is given back, so a full book refuses the next one; a refusal is only a notice, so the oldest
 //! gives way.
 
 use crate::{
     block::RelayBlock,
     mapping::{MapError, Mode, Reason, Source},
-    reserved_vector::L2Vector,
+    reserved_vector::{L2Vector, Slot},
 };
 
 /// How many sources without a slot are remembered for each CPU. Few under loom, whose threads have
@@ -21,6 +22,15 @@ pub(crate) struct Unposted {
     entries: [Option<Entry>; ENTRIES],
     /// The entry at which the next search for a refusal to overwrite begins.
     next: usize,
+    /// The entry at which the next search for one that waits for a slot begins.
+    waiting: usize,
+}
+
+/// A slot of another CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) cpu: usize,
+    pub(crate) slot: Slot,
 }
 
 /// One source.
@@ -37,12 +47,16 @@ pub(crate) struct Entry {
 pub(crate) enum Standing {
     Refused(Reason),
     Granted,
+    /// It has a slot of another CPU.
+    Remote(Place),
+    /// It had that one, whose owner has still to leave it.
+    Leaving(Place),
     /// Its vector leaves the filter by this request.
     Withdrawing(u64),
 }
 
 impl Unposted {
-    pub(crate) const NEW: Self = Self { entries: [None; ENTRIES], next: 0 };
+    pub(crate) const NEW: Self = Self { entries: [None; ENTRIES], next: 0, waiting: 0 };
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().flatten()
@@ -63,14 +77,96 @@ impl Unposted {
         self.remove(|entry| entry.is_refusal() && (entry.vector, entry.source) == (vector, source));
     }
 
-    /// Notes that `source` may use `vector` on the proxy path.
-    pub(crate) fn grant(&mut self, vector: L2Vector, source: Source) -> Result<(), MapError> {
+    /// Notes that `source` has a slot of another CPU for `vector`.
+    pub(crate) fn lend(
+        &mut self,
+        vector: L2Vector,
+        source: Source,
+        place: Place,
+    ) -> Result<(), MapError> {
+        self.is_free_to_grant(vector)?;
+        let entry = self.place().ok_or(MapError::GrantsFull)?;
+        *entry = Some(Entry { vector, source, references: 1, standing: Standing::Remote(place) });
+        Ok(())
+    }
+
+    /// Returns the slot of another CPU that `source` has for `vector`.
+    pub(crate) fn remote(&self, vector: L2Vector, source: Source) -> Option<Place> {
+        self.iter().find_map(|entry| match entry.standing {
+            Standing::Remote(place) if (entry.vector, entry.source) == (vector, source) => {
+                Some(place)
+            }
+            _ => None,
+        })
+    }
+
+    /// Iterates over the slots of other CPUs that were given back and had `vector`.
+    pub(crate) fn lent(&self, vector: L2Vector) -> impl Iterator<Item = Place> {
+        self.iter().filter_map(move |entry| match entry.standing {
+            Standing::Leaving(place) if entry.vector == vector => Some(place),
+            _ => None,
+        })
+    }
+
+    /// Notes that the slot at `place` was given back.
+    pub(crate) fn leave(&mut self, place: Place) {
+        let lent = |entry: &&mut Entry| entry.standing == Standing::Remote(place);
+        if let Some(entry) = self.entries.iter_mut().flatten().find(lent) {
+            entry.standing = Standing::Leaving(place);
+        }
+    }
+
+    /// Notes that its owner has left the slot at `place`. Its vector's last permission calls
+    /// `withdraw`.
+    pub(crate) fn left(&mut self, place: Place, withdraw: impl FnOnce(L2Vector) -> u64) {
+        let leaving = |entry: &&Entry| entry.standing == Standing::Leaving(place);
+        let Some(vector) = self.iter().find(leaving).map(|entry| entry.vector) else { return };
+        let others = |entry: &&Entry| entry.vector == vector && entry.standing.is_permission();
+        if self.iter().filter(others).count() > 1 {
+            return self.remove(|entry| entry.standing == Standing::Leaving(place));
+        }
+        let number = withdraw(vector);
+        for entry in self.entries.iter_mut().flatten() {
+            if entry.standing == Standing::Leaving(place) {
+                entry.standing = Standing::Withdrawing(number);
+            }
+        }
+    }
+
+    /// Returns the request by which `source`'s `vector` leaves the filter.
+    pub(crate) fn withdrawing(&self, vector: L2Vector, source: Source) -> Option<u64> {
+        self.iter().find_map(|entry| match entry.standing {
+            Standing::Withdrawing(number) if (entry.vector, entry.source) == (vector, source) => {
+                Some(number)
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns whether a source would rather have a slot of the CPU itself.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.iter().any(Entry::waits)
+    }
+
+    /// Returns such a source, the next in turn.
+    pub(crate) fn next_waiting(&mut self) -> Option<(L2Vector, Source)> {
+        let mut turn = (0..ENTRIES).map(|step| (self.waiting + step) % ENTRIES);
+        let waits = |index: &usize| self.entries[*index].as_ref().is_some_and(Entry::waits);
+        let index = turn.find(waits)?;
+        self.waiting = (index + 1) % ENTRIES;
+        self.entries[index].as_ref().map(|entry| (entry.vector, entry.source))
+    }
+
+    fn is_free_to_grant(&self, vector: L2Vector) -> Result<(), MapError> {
         let withdrawing = |entry: &Entry| {
             entry.vector == vector && matches!(entry.standing, Standing::Withdrawing(_))
         };
-        if self.iter().any(withdrawing) {
-            return Err(MapError::Withdrawing);
-        }
+        if self.iter().any(withdrawing) { Err(MapError::Withdrawing) } else { Ok(()) }
+    }
+
+    /// Notes that `source` may use `vector` on the proxy path.
+    pub(crate) fn grant(&mut self, vector: L2Vector, source: Source) -> Result<(), MapError> {
+        self.is_free_to_grant(vector)?;
         if let Some(entry) = self.find(vector, source, Standing::Granted) {
             let more = entry.references.checked_add(1).ok_or(MapError::TooManyReferences)?;
             entry.references = more;
@@ -89,8 +185,7 @@ impl Unposted {
         source: Source,
         withdraw: impl FnOnce() -> u64,
     ) -> Option<u64> {
-        let granted =
-            |entry: &&Entry| entry.vector == vector && entry.standing == Standing::Granted;
+        let granted = |entry: &&Entry| entry.vector == vector && entry.standing.is_permission();
         let grants = self.iter().filter(granted).count();
         let entry = self.find(vector, source, Standing::Granted)?;
         entry.references -= 1;
@@ -110,7 +205,7 @@ impl Unposted {
     pub(crate) fn reclaim(&mut self, block: &RelayBlock) {
         self.remove(|entry| match entry.standing {
             Standing::Withdrawing(request) => block.has_served(request),
-            Standing::Refused(_) | Standing::Granted => false,
+            _ => false,
         });
     }
 
@@ -145,14 +240,25 @@ impl Entry {
     const fn is_refusal(&self) -> bool {
         matches!(self.standing, Standing::Refused(_))
     }
+
+    const fn waits(&self) -> bool {
+        matches!(self.standing, Standing::Refused(_) | Standing::Remote(_))
+    }
 }
 
 impl Standing {
-    pub(crate) const fn mode(self) -> (Mode, Reason) {
+    /// Whether the vector is in the filter on its account.
+    const fn is_permission(self) -> bool {
+        matches!(self, Self::Granted | Self::Remote(_) | Self::Leaving(_))
+    }
+
+    /// What it means for the source; `None` if another CPU's book says that.
+    pub(crate) const fn mode(self) -> Option<(Mode, Reason)> {
         match self {
-            Self::Refused(reason) => (Mode::Refused, reason),
-            Self::Granted => (Mode::Proxied, Reason::Asked),
-            Self::Withdrawing(_) => (Mode::Unmapping, Reason::Released),
+            Self::Refused(reason) => Some((Mode::Refused, reason)),
+            Self::Granted => Some((Mode::Proxied, Reason::Asked)),
+            Self::Withdrawing(_) => Some((Mode::Unmapping, Reason::Released)),
+            Self::Remote(_) | Self::Leaving(_) => None,
         }
     }
 }

@@ -3,9 +3,7 @@ extern crate std;
 use std::{boxed::Box, collections::BTreeSet, vec::Vec};
 
 use super::*;
-use crate::{
-    drain::Drained, enter_state::Kick, mapping::Mode, slot::Target, virtual_apic::Register,
-};
+use crate::{drain::Drained, enter_state::Kick, slot::Target, virtual_apic::Register};
 
 type Blocks = [RelayBlock; 2];
 

@@ -43,6 +43,9 @@ mod halt;
 /// INIT, start-up and NMI from one CPU to another.
 mod signals;
 
+/// Interrupts that a CPU takes for another.
+mod forward;
+
 /// What CPUs have sent to each other.
 mod sent;
 

@@ -4,8 +4,11 @@
 //! The bus model decides, this file does: TDVMCALLs for the device, the relay's control plane for its
 //! interrupts. Tickets of unmapped slots are waited for after the bus is unlocked, because their owner
 //! may be waiting for the bus itself.
+//!
+//! When slots came free, interrupts that had to take another CPU's slot, or got none, climb to them.
 
 use alloc::vec::Vec;
+use core::task::Poll;
 
 use log::{info, warn};
 use paravisor::{
@@ -17,7 +20,7 @@ use paravisor::{
     },
     width,
 };
-use proxy_irq::{Kick, MapError, Mapping, Mode, Relay, Ticket};
+use proxy_irq::{Kick, MapError, Mapping, Mode, Promotion, Reason, Relay, SLOTS, Ticket};
 use spin::Mutex;
 use tdcall::{
     Instruction,
@@ -52,6 +55,11 @@ pub(super) fn hide_functions() {
     BUS.lock().hide_functions();
 }
 
+/// Lets the first `cpus` CPUs take interrupts for each other.
+pub(super) fn lend_among(cpus: u32) {
+    RELAY.lock().lend_among(width::index(cpus.into()));
+}
+
 /// L2 reads a port of the bus.
 pub(super) fn port_read(vcpu: &Vcpu, port: u16, size: u8) -> u32 {
     with_bus(vcpu, |bus, host| bus.read(host, port, size))
@@ -75,21 +83,56 @@ pub(super) fn memory_write(vcpu: &Vcpu, at: Location, value: u64) -> Option<()> 
 fn with_bus<R>(vcpu: &Vcpu, work: impl FnOnce(&mut Bus<Mapping>, &mut Host) -> R) -> R {
     let mut host = Host { tickets: Vec::new() };
     let result = work(&mut BUS.lock(), &mut host);
-    for ticket in host.tickets {
-        wait(vcpu, ticket);
+    if !host.tickets.is_empty() {
+        settle(vcpu, host.tickets);
+        climb(vcpu);
     }
     result
 }
 
-/// Waits until the owner of a slot has left it, serving this CPU's own requests meanwhile.
-fn wait(vcpu: &Vcpu, ticket: Ticket<'static>) {
+/// Moves interrupts to slots of their own CPUs, as far as there are any.
+fn climb(vcpu: &Vcpu) {
+    for cpu in 0..width::index(vm().cpus.into()) {
+        // Each try has a slot or leaves the interrupt as it is; then the next one has its turn.
+        for _ in 0..SLOTS {
+            let promotion = RELAY.lock().promotion(cpu);
+            let Some(Promotion { vector, source, .. }) = promotion else { break };
+            let target = Target { vector, cpu: width::low32(width::wide(cpu)) };
+            let source = Source {
+                bdf: Bdf(width::low16(source.device.into())),
+                entry: width::low16(source.entry.into()),
+            };
+            let mut host = Host { tickets: Vec::new() };
+            BUS.lock().climb(&mut host, source, target);
+            settle(vcpu, host.tickets);
+        }
+    }
+}
+
+/// Waits for tickets, and for those that follow from them.
+fn settle(vcpu: &Vcpu, tickets: Vec<Ticket<'static>>) {
+    for ticket in tickets {
+        let mut next = Some(ticket);
+        while let Some(ticket) = next.take() {
+            if wait(vcpu, &ticket).is_ready() {
+                next = RELAY.lock().conclude(&ticket);
+            } else {
+                RELAY.lock().quarantine(ticket);
+            }
+        }
+    }
+}
+
+/// Waits until the owner of a slot has left it, serving this CPU's own requests meanwhile. Pending if
+/// that took too long.
+fn wait(vcpu: &Vcpu, ticket: &Ticket<'static>) -> Poll<()> {
     let since = cpu::tsc();
     let mut next_kick = since;
     loop {
         // What has to be let through first comes as soon as interrupts are on again.
         ::cpu::InterruptsOff::with(|_| serve(vcpu.block));
         if ticket.poll().is_ready() {
-            return;
+            return Poll::Ready(());
         }
         let now = cpu::tsc();
         if now >= next_kick && ticket.kick() == Kick::Needed {
@@ -98,7 +141,7 @@ fn wait(vcpu: &Vcpu, ticket: Ticket<'static>) {
         }
         if now.saturating_sub(since) > PATIENCE {
             warn!("unmap: the owner is silent: cpu={}", ticket.cpu());
-            return RELAY.lock().quarantine(ticket);
+            return Poll::Pending;
         }
         core::hint::spin_loop();
     }
@@ -117,13 +160,22 @@ pub(super) fn say_mappings() {
             Mode::Quarantined => "quarantined",
             _ => "other",
         };
+        let reason = match entry.reason {
+            Reason::SlotFree => "slot-free",
+            Reason::Asked => "asked",
+            Reason::BlockFull => "block-full",
+            Reason::Released => "released",
+            Reason::OwnerSilent => "owner-silent",
+            _ => "other",
+        };
         let bdf = Bdf(width::low16(entry.source.device.into()));
         let reserved = entry.reserved.map_or(0, proxy_irq::ReservedVector::get);
         let slot = vectors::RELAY.slot(reserved);
-        let spurious = slot.map_or(0, |slot| cpus::relay_block(entry.cpu).spurious(slot));
+        let spurious = slot.map_or(0, |slot| cpus::relay_block(entry.taker).spurious(slot));
         info!(
-            "relay: reserved={reserved} vector={} cpu={} device={bdf} entry={} mode={mode} \
-             references={} spurious={spurious}",
+            "relay: reserved={reserved} taker={} vector={} cpu={} device={bdf} entry={} mode={mode} \
+             reason={reason} references={} spurious={spurious}",
+            entry.taker,
             entry.vector.get(),
             entry.cpu,
             entry.source.entry,
@@ -174,8 +226,12 @@ impl Machine for Host {
     }
 
     fn message(&self, mapping: &Mapping) -> Message {
-        let cpu = u8::try_from(mapping.cpu()).unwrap_or(u8::MAX);
+        let cpu = u8::try_from(mapping.message_cpu()).unwrap_or(u8::MAX);
         Message::to_l1(cpu, mapping.reserved_vector().get())
+    }
+
+    fn is_detour(&self, mapping: &Mapping) -> bool {
+        mapping.mode() != Mode::Posted
     }
 
     fn unmap(&mut self, mapping: Mapping) {

@@ -7,6 +7,7 @@
 
 use proxy_irq::{RelayBlock, Work};
 
+use super::forward;
 use crate::apic;
 
 /// Whether the requests were executed.
@@ -29,6 +30,7 @@ fn serve_some(block: &RelayBlock) -> Served {
     if apic::reserved_irr() != 0 {
         return Served::NotYet;
     }
+    forward::pass_on(block, block.take_forwarded());
     block.service(apic::reserved_irr);
     Served::All
 }

@@ -19,6 +19,7 @@ use super::{
     end,
     exit::{self, Next},
     fields::Refused,
+    forward,
     halt::{self, Halt},
     requests::{Served, serve},
     signals::{self, Signal},
@@ -99,6 +100,7 @@ pub(super) fn drain(vcpu: &mut Vcpu) {
     let drained = vcpu.block.drain(saved);
     vcpu.state().rvi = drained.rvi;
     vcpu.spurious |= drained.spurious;
+    forward::pass_on(vcpu.block, drained.forwarded);
 }
 
 /// Tells of interrupts on reserved vectors that map to nothing. Called when L2 is out for a reason of

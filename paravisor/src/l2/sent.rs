@@ -24,27 +24,39 @@ pub(super) struct Sent {
 #[repr(align(128))]
 struct Figures {
     ipis: Sent,
+    forwards: Sent,
 }
 
-static FIGURES: [Figures; MAX_VCPUS] = [const { Figures { ipis: Sent::NONE } }; MAX_VCPUS];
+static FIGURES: [Figures; MAX_VCPUS] =
+    [const { Figures { ipis: Sent::new(), forwards: Sent::new() } }; MAX_VCPUS];
 
 /// Interrupts from L2 on this CPU, which is `sender`, to L2 on other CPUs.
 pub(super) fn ipis(sender: usize) -> &'static Sent {
     &of(sender).ipis
 }
 
-/// One line for each of the first `cpus` CPUs that has sent something.
+/// Interrupts of devices that this CPU, which is `sender`, took for others.
+pub(super) fn forwards(sender: usize) -> &'static Sent {
+    &of(sender).forwards
+}
+
+/// A line for each of the first `cpus` CPUs and each kind of message that it has sent.
 pub(super) fn say(cpus: usize) {
     for cpu in 0..cpus {
-        let (sent, kicks) = of(cpu).ipis.get();
-        if sent != 0 {
-            info!("ipis: cpu={cpu} sent={sent} kicks={kicks} spared={}", sent - kicks.min(sent));
+        for (kind, sent) in [("ipis", &of(cpu).ipis), ("forwards", &of(cpu).forwards)] {
+            let (sent, kicks) = sent.get();
+            if sent != 0 {
+                let spared = sent.saturating_sub(kicks);
+                info!("{kind}: cpu={cpu} sent={sent} kicks={kicks} spared={spared}");
+            }
         }
     }
 }
 
 impl Sent {
-    const NONE: Self = Self { messages: AtomicU64::new(0), kicks: AtomicU64::new(0) };
+    const fn new() -> Self {
+        Self { messages: AtomicU64::new(0), kicks: AtomicU64::new(0) }
+    }
 
     /// Counts a message to CPU `receiver`, and kicks it if the relay says that it must be.
     pub(super) fn deliver(&self, receiver: usize, kick: Kick) {

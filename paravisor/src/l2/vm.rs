@@ -66,6 +66,7 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
     if options.identity == Identity::Kvm && matches!(start, Start::Linux { .. }) {
         devices::hide_functions();
     }
+    devices::lend_among(cpus);
     let ram = 0..GuestRam::get().end();
     // SAFETY: L1 refers to L2's RAM by address only, through `GuestRam`.
     if let Err((gpa, status)) = unsafe { alias::give(VM, ram) } {

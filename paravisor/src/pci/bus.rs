@@ -9,7 +9,8 @@ use super::{
     address::{AddressPort, Bdf},
     function::Function,
     host_bridge,
-    machine::{Location, Machine, Register},
+    machine::{Location, Machine, Register, Source},
+    message::Target,
 };
 use crate::width::{low32, ones};
 use alloc::vec::Vec;
@@ -95,6 +96,20 @@ impl<M> Bus<M> {
         value: u64,
     ) -> Option<()> {
         self.claimant(machine, at.gpa).map(|function| function.memory_write(machine, at, value))
+    }
+
+    /// Gives interrupt `source` a reserved vector of its own CPU for `target`, which takes a detour or
+    /// was refused, if there is one now.
+    pub fn climb(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        source: Source,
+        target: Target,
+    ) {
+        let found = self.functions.iter_mut().flatten().find(|(bdf, _)| *bdf == source.bdf);
+        if let Some((_, function)) = found {
+            function.climb(machine, source, target);
+        }
     }
 
     fn claimant(

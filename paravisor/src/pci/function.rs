@@ -7,7 +7,7 @@ use super::{
     capability::Id,
     filter::{Action, Filter},
     machine::{Location, Machine, Register, Source},
-    message::Message,
+    message::{Message, Target},
     msi::{Msi, Power},
     msix::Msix,
     route::{Change, Route},
@@ -167,6 +167,25 @@ impl<M> Function<M> {
         table.write(machine, place, (offset, at.size), value);
     }
 
+    /// Gives interrupt `source` a reserved vector of its own CPU for `target`, which takes a detour or
+    /// was refused, if there is one now.
+    pub fn climb(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        source: Source,
+        target: Target,
+    ) {
+        if let Some(msix) = &mut self.msix
+            && let (Some(gpa), Some(table)) = (msix.locate(machine, source.bdf), &mut msix.table)
+            && msix.view.is_enabled()
+        {
+            let place = Place { gpa, source: Source { entry: 0, ..source }, enabled: true };
+            table.climb(machine, place, (source, target));
+        } else if let Some(msi) = &mut self.msi {
+            msi.climb(machine, source, target);
+        }
+    }
+
     /// L2's view of one dword.
     fn view(&self, machine: &mut impl Machine<Mapping = M>, dword: u8) -> u32 {
         let register = Register { bdf: self.bdf, offset: dword, size: 4 };
@@ -258,6 +277,31 @@ impl<M> MsiFunction<M> {
             machine.config_write(Register { bdf, offset, size: 2 }, control);
         }
         self.sent = Some(message);
+    }
+
+    /// Moves to a better mapping, if the device can be told of it by one write, or can be masked: else
+    /// it might send half of the old message and half of the new one.
+    fn climb(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source, target: Target) {
+        let (Some(sent), Source { bdf, .. }) = (self.sent, source) else { return };
+        let Some(mapping) = self.route.better(machine, source, target) else { return };
+        let message = machine.message(&mapping);
+        let mask = self.view.mask_register();
+        let is_one_write = sent.data == message.data && sent.address >> 32 == message.address >> 32;
+        if mask.is_none() && !is_one_write {
+            return machine.unmap(mapping);
+        }
+        let set_mask = |machine: &mut _, value| {
+            if let Some(offset) = mask {
+                Machine::config_write(machine, Register { bdf, offset, size: 4 }, value);
+            }
+        };
+        set_mask(machine, 1);
+        self.program(machine, bdf, message);
+        set_mask(machine, 0);
+        if let Some(old) = self.route.adopt(target, mapping) {
+            flush(machine, Register { bdf, offset: self.view.control_register(), size: 2 });
+            machine.unmap(old);
+        }
     }
 
     fn stop(&mut self, machine: &mut impl Machine<Mapping = M>, bdf: Bdf) {

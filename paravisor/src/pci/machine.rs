@@ -43,7 +43,7 @@ pub struct Source {
 pub enum Refusal {
     /// L2's message means nothing.
     Message(Nonsense),
-    /// No reserved vector is left on the CPU.
+    /// No reserved vector is left, neither on the CPU nor on another one.
     Full(Target),
 }
 
@@ -70,11 +70,14 @@ pub trait Machine {
     /// Maps a vector. Interrupts are relayed from here on.
     ///
     /// # Errors
-    /// `Refusal::Full` when the CPU has no reserved vector left.
+    /// `Refusal::Full` when neither the CPU nor another one has a reserved vector left for it.
     fn map(&mut self, target: Target, source: Source) -> Result<Self::Mapping, Refusal>;
 
     /// The message that the device must send for `mapping`.
     fn message(&self, mapping: &Self::Mapping) -> Message;
+
+    /// Whether `mapping` has a reserved vector of another CPU because the target's own were taken.
+    fn is_detour(&self, mapping: &Self::Mapping) -> bool;
 
     /// Gives a mapping back. The device does not use it any more.
     fn unmap(&mut self, mapping: Self::Mapping);

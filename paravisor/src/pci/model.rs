@@ -20,6 +20,8 @@ pub(crate) struct Model {
     pub(crate) memory: BTreeMap<u64, u32>,
     pub(crate) log: Vec<String>,
     pub(crate) free: u8,
+    /// How many of the next mappings are detours.
+    pub(crate) detours: u8,
     /// How often configuration space was read.
     pub(crate) asked: u32,
     next: u8,
@@ -48,6 +50,7 @@ impl Model {
 }
 
 impl Machine for Model {
+    /// What is mapped, by which reserved vector; from 0xc0 on it is another CPU's.
     type Mapping = (Target, u8);
 
     fn config_read(&mut self, register: Register) -> u32 {
@@ -79,15 +82,22 @@ impl Machine for Model {
             return Err(Refusal::Full(target));
         }
         self.free -= 1;
-        let reserved = 0x40 + self.next;
+        let first = if self.detours > 0 { 0xc0 } else { 0x40 };
+        self.detours = self.detours.saturating_sub(1);
+        let reserved = first + self.next;
         self.next += 1;
         let (vector, cpu, entry) = (target.vector.get(), target.cpu, source.entry);
         self.log.push(format!("map {vector:x} cpu {cpu} entry {entry} -> {reserved:x}"));
         Ok((target, reserved))
     }
 
-    fn message(&self, (target, reserved): &Self::Mapping) -> Message {
-        Message::to_l1(u8::try_from(target.cpu).unwrap(), *reserved)
+    fn message(&self, mapping: &Self::Mapping) -> Message {
+        let other = if self.is_detour(mapping) { 7 } else { 0 };
+        Message::to_l1(u8::try_from(mapping.0.cpu).unwrap() + other, mapping.1)
+    }
+
+    fn is_detour(&self, (_, reserved): &Self::Mapping) -> bool {
+        *reserved >= 0xc0
     }
 
     fn unmap(&mut self, (_, reserved): Self::Mapping) {

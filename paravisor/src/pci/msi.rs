@@ -125,6 +125,16 @@ impl Msi {
         }
     }
 
+    /// Register of the mask bits, if there are any.
+    #[must_use]
+    pub const fn mask_register(&self) -> Option<u8> {
+        match (self.control & CONTROL_MASKABLE != 0, self.is_wide()) {
+            (false, _) => None,
+            (true, false) => Some(self.offset + 12),
+            (true, true) => Some(self.offset + 16),
+        }
+    }
+
     const fn is_wide(&self) -> bool {
         self.control & CONTROL_WIDE != 0
     }

@@ -67,6 +67,44 @@ impl<M> Route<M> {
         }
     }
 
+    /// Maps anew what takes a detour, or was refused, by a reserved vector of its own CPU. `None` if
+    /// `target` is not what this is about, or there is still no better way. The caller makes the device
+    /// use the mapping and then calls [`adopt`](Self::adopt), or gives it back.
+    pub fn better(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        source: Source,
+        target: Target,
+    ) -> Option<M> {
+        let has_detour = match &self.mapped {
+            Some((current, mapping)) => *current == target && machine.is_detour(mapping),
+            None => false,
+        };
+        if !has_detour && self.refused != Some(target) {
+            machine.forget_refusal(target, source);
+            return None;
+        }
+        match machine.map(target, source) {
+            Ok(mapping) if has_detour && machine.is_detour(&mapping) => {
+                machine.unmap(mapping);
+                None
+            }
+            Ok(mapping) => Some(mapping),
+            Err(_) => {
+                if has_detour {
+                    machine.forget_refusal(target, source);
+                }
+                None
+            }
+        }
+    }
+
+    /// The device uses what [`better`](Self::better) returned; returns the old mapping, to be given back.
+    pub fn adopt(&mut self, target: Target, mapping: M) -> Option<M> {
+        self.refused = None;
+        self.replace(Some((target, mapping)))
+    }
+
     /// Takes the mapping out, to be given back once the device is silent.
     pub fn take(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) -> Option<M> {
         self.forget_refusal(machine, source);
@@ -74,7 +112,7 @@ impl<M> Route<M> {
     }
 
     /// What was refused is no longer wanted, or is about to be asked for again.
-    fn forget_refusal(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) {
+    pub fn forget_refusal(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) {
         if let Some(target) = self.refused.take() {
             machine.forget_refusal(target, source);
         }

@@ -5,13 +5,14 @@
 //! rewritten at will, as drivers do. The device's own entry is masked while it is changed, so that it
 //! holds an interrupt back instead of sending half a message, and is told to be silent once, not with
 //! each word that L2 writes meanwhile. A mapping outlives a mask, because
-//! drivers mask often and shortly; it ends by another message, by a refusal, or with the function.
+//! drivers mask often and shortly; it ends by another message, by a refusal, or with the function. A
+//! refusal ends with the mask: what L2 masks it does not ask for.
 //!
 //! Spec: PCI "MSI-X Table Structure".
 
 use super::{
     machine::{Location, Machine, Source},
-    message::Message,
+    message::{Message, Target},
     route::{Change, Route},
 };
 use crate::width::low32;
@@ -102,6 +103,29 @@ impl<M> Table<M> {
         }
     }
 
+    /// Gives entry `source.entry` a reserved vector of its own CPU for `target`, which takes a detour or
+    /// was refused, if there is one now.
+    pub fn climb(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        place: Place,
+        (source, target): (Source, Target),
+    ) {
+        let Some(entry) = self.entries.get_mut(usize::from(source.entry)) else { return };
+        let Some(mapping) = entry.route.better(machine, source, target) else { return };
+        let device = place.gpa + u64::from(source.entry) * ENTRY;
+        let message = machine.message(&mapping);
+        entry.refused = false;
+        set_device_mask(machine, device, MASKED);
+        set_device_message(machine, device, message);
+        entry.silent = entry.masked || !place.enabled;
+        if !entry.silent {
+            set_device_mask(machine, device, 0);
+        }
+        let old = entry.route.adopt(target, mapping);
+        give_back(machine, device, old);
+    }
+
     /// Gives all mappings back, after the function was disabled.
     pub fn release_all(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) {
         for (number, entry) in (0..).zip(&mut self.entries) {
@@ -117,7 +141,10 @@ impl<M> Table<M> {
     fn follow(&mut self, machine: &mut impl Machine<Mapping = M>, place: Place, number: u64) {
         let Some(entry) = self.entries.get_mut(crate::width::index(number)) else { return };
         let device = place.gpa + number * ENTRY;
+        let entry_number = u16::try_from(number).unwrap_or(u16::MAX);
+        let source = Source { entry: entry_number, ..place.source };
         if entry.masked || !place.enabled {
+            entry.route.forget_refusal(machine, source);
             if !entry.silent {
                 set_device_mask(machine, device, MASKED);
                 entry.silent = true;
@@ -125,8 +152,6 @@ impl<M> Table<M> {
             return;
         }
         entry.silent = false;
-        let entry_number = u16::try_from(number).unwrap_or(u16::MAX);
-        let source = Source { entry: entry_number, ..place.source };
         match entry.route.follow(machine, source, entry.message) {
             Change::None => {
                 entry.refused = false;

@@ -4,8 +4,10 @@
 use super::{Place, Table};
 use crate::pci::{
     machine::Source,
+    message::Target,
     model::{BDF, Model},
 };
+use proxy_irq::L2Vector;
 
 const PLACE: Place = Place { gpa: 0x1000, source: Source { bdf: BDF, entry: 0 }, enabled: true };
 type Mapping = <Model as crate::pci::machine::Machine>::Mapping;
@@ -147,4 +149,85 @@ fn no_write_panics() {
             let _ = table.read(offset, size);
         }
     }
+}
+
+/// The target of vector `number` on CPU 0.
+fn target(number: u8) -> Target {
+    Target { vector: L2Vector::new(number).unwrap(), cpu: 0 }
+}
+
+fn climb(table: &mut Table<Mapping>, model: &mut Model, entry: u16, target: Target) {
+    table.climb(model, PLACE, (Source { bdf: BDF, entry }, target));
+}
+
+#[test]
+fn a_detour_ends_when_a_slot_is_free_and_the_device_is_told_in_between() {
+    let (mut table, mut model) = (Table::new(1), Model::new(32));
+    model.detours = 1;
+    program(&mut table, &mut model, 0, 0xfee0_0000, 0x51);
+    assert_eq!(model.memory[&0x1000], 0xfee0_7000, "the message goes to another CPU");
+    model.take_log();
+    climb(&mut table, &mut model, 0, target(0x51));
+    let expected = [
+        "map 51 cpu 0 entry 0 -> 41",
+        "write 100c = 1",
+        "write 1000 = fee00000",
+        "write 1004 = 0",
+        "write 1008 = 41",
+        "write 100c = 0",
+        "read 100c",
+        "unmap c0",
+    ];
+    assert_eq!(model.take_log(), expected);
+    climb(&mut table, &mut model, 0, target(0x51));
+    assert_eq!(model.take_log(), ["forget 51 entry 0"], "it has what it wants");
+}
+
+#[test]
+fn another_detour_is_no_better_than_the_one_that_there_is() {
+    let (mut table, mut model) = (Table::new(1), Model::new(32));
+    model.detours = 2;
+    program(&mut table, &mut model, 0, 0xfee0_0000, 0x51);
+    model.take_log();
+    climb(&mut table, &mut model, 0, target(0x51));
+    assert_eq!(model.take_log(), ["map 51 cpu 0 entry 0 -> c1", "unmap c1"]);
+    model.free = 0;
+    climb(&mut table, &mut model, 0, target(0x51));
+    assert_eq!(model.take_log(), ["forget 51 entry 0"], "not even that");
+}
+
+#[test]
+fn a_refused_entry_climbs_and_l2_sees_it() {
+    let (mut table, mut model) = (Table::new(1), Model::new(0));
+    program(&mut table, &mut model, 0, 0xfee0_0000, 0x51);
+    assert_eq!(table.read(12, 4), 1);
+    model.free = 1;
+    climb(&mut table, &mut model, 0, target(0x51));
+    assert_eq!(table.read(12, 4), 0);
+    assert_eq!((model.memory[&0x1008], model.memory[&0x100c]), (0x40, 0));
+}
+
+#[test]
+fn what_l2_masked_is_not_asked_for_any_more() {
+    let (mut table, mut model) = (Table::new(1), Model::new(0));
+    program(&mut table, &mut model, 0, 0xfee0_0000, 0x51);
+    model.take_log();
+    write(&mut table, &mut model, 12, 1);
+    assert_eq!(model.take_log(), ["forget 51 entry 0"]);
+    model.free = 1;
+    climb(&mut table, &mut model, 0, target(0x51));
+    assert_eq!(model.take_log(), ["forget 51 entry 0"]);
+}
+
+#[test]
+fn a_masked_detour_climbs_and_stays_masked() {
+    let (mut table, mut model) = (Table::new(1), Model::new(32));
+    model.detours = 1;
+    program(&mut table, &mut model, 0, 0xfee0_0000, 0x51);
+    write(&mut table, &mut model, 12, 1);
+    climb(&mut table, &mut model, 0, target(0x51));
+    assert_eq!((model.memory[&0x1008], model.memory[&0x100c]), (0x41, 1));
+    model.take_log();
+    write(&mut table, &mut model, 12, 0);
+    assert_eq!(model.take_log(), ["write 100c = 0"]);
 }

@@ -75,6 +75,10 @@ impl Machine for Liar {
         Message::to_l1(0, 0x40)
     }
 
+    fn is_detour(&self, _: &Self::Mapping) -> bool {
+        false
+    }
+
     fn unmap(&mut self, mapping: u32) {
         assert!(self.mapped.remove(&mapping), "unmapped twice");
     }

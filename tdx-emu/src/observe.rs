@@ -131,7 +131,7 @@ pub(crate) fn mappings(cpus: usize) -> usize {
 pub(crate) fn relayed_as(cpu: usize, reserved: u8) -> Option<u8> {
     match slot(cpu, lane_of(reserved)?) {
         Slot::Relayed(vector) => Some(vector),
-        Slot::Held | Slot::Unmapped => None,
+        Slot::Forwarded { .. } | Slot::Held | Slot::Unmapped => None,
     }
 }
 

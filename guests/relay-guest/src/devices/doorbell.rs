@@ -117,6 +117,13 @@ impl Doorbell {
         self.msix.program(entry, Message::new(vectors::doorbell(set, entry), cpu));
     }
 
+    /// Gives `entry` a message with `vector`, which nobody can take: it is refused and has no way left.
+    pub(crate) fn withdraw(&self, entry: u16, vector: u8) {
+        self.msix.program(entry, Message::new(vector, 0));
+        // That it is refused is what is wanted.
+        let _ = self.msix.unmask(entry);
+    }
+
     /// The APIC id that `entry` was last sent to.
     pub(crate) fn destination(&self, entry: u16) -> u8 {
         self.destinations[usize::from(entry)].get()

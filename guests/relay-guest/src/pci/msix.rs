@@ -85,10 +85,12 @@ impl MsiX {
     /// Unmasks `entry`, or finds that it is refused: then the mask bit reads back as set.
     pub(crate) fn unmask(&self, entry: u16) -> Result<(), Failure> {
         self.write(entry, CONTROL, 0);
-        match self.table.read(self.at(entry, CONTROL)) & MASKED {
-            0 => Ok(()),
-            _ => Err(Failure::Refused(entry)),
-        }
+        if self.is_masked(entry) { Err(Failure::Refused(entry)) } else { Ok(()) }
+    }
+
+    /// Whether the mask bit of `entry` reads as set.
+    pub(crate) fn is_masked(&self, entry: u16) -> bool {
+        self.table.read(self.at(entry, CONTROL)) & MASKED != 0
     }
 
     /// The linear address of `entry`.

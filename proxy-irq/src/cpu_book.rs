@@ -122,6 +122,13 @@ impl CpuBook {
         self.give(slot);
     }
 
+    /// Returns the slots that are mapped for `device`.
+    pub(crate) fn slots_of(&self, device: u32) -> u32 {
+        let mapped = Slot::in_bits(!(self.free | self.leaving | self.quarantined));
+        let of_device = mapped.filter(|slot| self.slot(*slot).source.device == device);
+        of_device.fold(0, |slots, slot| slots | slot.bit())
+    }
+
     /// Notes that the owner was asked to unmap `slot`.
     pub(crate) fn leave(&mut self, slot: Slot, request: u64) {
         self.leaving |= slot.bit();

@@ -119,6 +119,9 @@ pub mod map;
 /// What becomes of a mapping when slots run out.
 pub mod ladder;
 
+/// The end of a device.
+pub mod teardown;
+
 mod cpu_book;
 
 mod unposted;
@@ -144,4 +147,5 @@ pub use mapping::{
 pub use redirect::ApicMode;
 pub use reserved_vector::{L2Vector, ReservedBlock, ReservedVector, SLOTS, Slot};
 pub use slot::{RemoteWord, SlotWord, Target};
+pub use teardown::Teardown;
 pub use virtual_apic::{Ended, Register, Trigger, VirtualApicPage};

@@ -169,8 +169,16 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
     /// Gives up waiting for the owner of a block: an unmapped slot is out of use until the owner has
     /// answered after all. Silence is never taken for an answer.
     pub fn quarantine(&mut self, ticket: Ticket<'a>) {
-        let Ticket { block, cpu, number, leaving: Some(slot) } = ticket else { return };
-        let Some(book) = self.books.get_mut(cpu) else { return };
+        if let Some(slot) = ticket.leaving {
+            self.quarantine_slot(ticket.cpu, slot, ticket.number);
+        }
+    }
+
+    /// Takes `slot` out of use if it still waits for its owner to serve request `number`.
+    pub(crate) fn quarantine_slot(&mut self, cpu: usize, slot: Slot, number: u64) {
+        let (Some(block), Some(book)) = (self.blocks.get(cpu), self.books.get_mut(cpu)) else {
+            return;
+        };
         if !block.has_served(number) && book.quarantine(slot, number) {
             let word = SlotWord::unmapped(slot).raw();
             // A swap, so that it has its place in the order of the owner's exchanges.

@@ -164,6 +164,11 @@ impl Unposted {
         if self.iter().any(withdrawing) { Err(MapError::Withdrawing) } else { Ok(()) }
     }
 
+    /// Forgets that sources of `device` were refused a slot.
+    pub(crate) fn forget_device(&mut self, device: u32) {
+        self.remove(|entry| entry.is_refusal() && entry.source.device == device);
+    }
+
     /// Notes that `source` may use `vector` on the proxy path.
     pub(crate) fn grant(&mut self, vector: L2Vector, source: Source) -> Result<(), MapError> {
         self.is_free_to_grant(vector)?;

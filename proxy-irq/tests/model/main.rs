@@ -14,6 +14,8 @@ mod drain;
 
 mod kick;
 
+mod forward;
+
 mod suppression;
 
 mod mode;

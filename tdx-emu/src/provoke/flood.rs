@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bursts without an end: as soon as L2 on a CPU took every interrupt of a burst, the next one is rung there.
 //!
-//! L2 asks for it by a CPUID of [`MARK`]. The CPU that asks has other work to do, so there the next burst waits
+//! L2 asks for it by a CPUID of [`flood::MARK`]. The CPU that asks has other work to do, so there the next burst waits
 //! until L2 exits by itself: then L1 gets it while it handles that exit. What is rung are the lowest reserved vectors of each CPU, by the
 //! IOMMU's table, so that no interrupt can merge with its predecessor: as many are taken as are rung, and that
 //! is what the guest checks.

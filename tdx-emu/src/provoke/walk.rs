@@ -2,7 +2,7 @@
 //! One interrupt after each instruction that L1 executes in a pass.
 //!
 //! A *walk* is what L1 executes from the return of `TDG.VP.ENTER` to the next `TDG.VP.ENTER`, refused or not. L2
-//! asks for each walk by a CPUID of [`MARK`]; its next exit to L1 begins it. The first walk is left alone: its
+//! asks for each walk by a CPUID of [`walk::MARK`]; its next exit to L1 begins it. The first walk is left alone: its
 //! boundaries are the reference, N of them. Then walk n is rung at boundary n, and with several lanes also at
 //! n + d, n + 2d and so on with the lanes that follow, until d = N / lanes walks met each boundary once. What L1
 //! executes in the handler of a ring does not count as boundaries: it is not in the reference. A way that is not

@@ -6,7 +6,7 @@
 //! state in the processor; VMLOAD and VMSAVE around it make the VMCB whole.
 //!
 //! The time-stamp counter is read right before and right after. Where it counts instructions, the
-//! difference less [`OWN_INSTRUCTIONS`] is how many the guest executed, and none of the emulator's.
+//! difference less `OWN_INSTRUCTIONS` is how many the guest executed, and none of the emulator's.
 //!
 //! Spec: APM "VMRUN Instruction", "VMSAVE and VMLOAD Instructions".
 

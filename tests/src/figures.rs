@@ -4,7 +4,7 @@
 //! `result vector=81 cpu=0 device=00:01.0 entry=0 handled=9` says what one vector did on one CPU;
 //! `result scenario=edu ok=1 handled=9` closes the list.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use xtask::report::Report;
 
@@ -42,6 +42,12 @@ impl Figures {
             }
         }
         if closed { Ok(figures) } else { Err("the guest has no last result line".to_owned()) }
+    }
+
+    /// How many entries of devices the guest had interrupts of; one may have moved between CPUs.
+    pub(crate) fn sources(&self) -> usize {
+        let sources = self.vectors.iter().map(|vector| (&vector.device, vector.entry));
+        sources.collect::<HashSet<_>>().len()
     }
 }
 

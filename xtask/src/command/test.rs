@@ -15,8 +15,8 @@ use crate::{
 /// The package of the end-to-end tests.
 const END_TO_END: &str = "lychgate-tests";
 
-/// The package whose lock-free types are explored by loom.
-const MODEL_CHECKED: &str = "proxy-irq";
+/// The packages whose lock-free types are explored by loom.
+const MODEL_CHECKED: [&str; 2] = ["proxy-irq", "event-notify"];
 
 const LIMIT: Duration = Duration::from_secs(1800);
 
@@ -55,8 +55,9 @@ fn unit_tests(filter: Option<&str>) -> Result<()> {
 
 /// Runs loom's exhaustive exploration, built apart because it replaces the atomics.
 fn model_checks(filter: Option<&str>) -> Result<()> {
-    let package = ["--package", MODEL_CHECKED, "--lib", "--tests", "--release"];
-    cargo_test(&package, filter)
+    let packages = MODEL_CHECKED.iter().flat_map(|package| ["--package", package]);
+    let selection: Vec<_> = packages.chain(["--lib", "--tests", "--release"]).collect();
+    cargo_test(&selection, filter)
         .env("RUSTFLAGS", "--cfg loom")
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_TARGET_DIR", paths::target().join("loom"))

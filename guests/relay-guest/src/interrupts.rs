@@ -15,7 +15,7 @@ cpu::interrupt_stubs!(stubs => interrupted);
 /// The one table of all CPUs.
 static TABLE: Once<Table> = Once::new();
 
-/// How many NMIs are still to be answered with another one to the same CPU, which has to wait.
+/// How many NMIs of the boot CPU are still to be answered with another one to it, which has to wait.
 pub(crate) static ECHOES: AtomicU32 = AtomicU32::new(0);
 
 /// What every handler of a device does before it acknowledges, if a scenario wants it to.
@@ -48,9 +48,9 @@ extern "C" fn interrupted(frame: &mut Frame) {
         // Long enough for the next one to come meanwhile.
         (0..NMI_WORK).for_each(|_| core::hint::spin_loop());
         let left = ECHOES.load(Ordering::Relaxed);
-        if left > 0 {
+        if left > 0 && cpus::current() == 0 {
             ECHOES.store(left - 1, Ordering::Relaxed);
-            apic::non_maskable(cpus::current());
+            apic::non_maskable(0);
         }
     }
     if matches!(vector, vectors::SPURIOUS | vectors::NMI | vectors::SOFTWARE) {

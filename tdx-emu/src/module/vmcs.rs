@@ -273,12 +273,17 @@ impl Vmcs {
 
     /// Whether the guest cannot take an NMI at its next instruction.
     pub(crate) fn blocks_nmi(&self) -> bool {
-        let by_nmi = match self.nmi {
+        self.is_blocked_by_nmi() || self.vmcb.int_state() & 1 != 0
+    }
+
+    /// Whether an NMI is being handled: until its IRET is done, not until it comes next. One that got in
+    /// between would take the stack that the IRET still has to read.
+    fn is_blocked_by_nmi(&self) -> bool {
+        match self.nmi {
             NmiState::Idle => false,
             NmiState::InHandler => true,
             NmiState::Returning(rip) => rip == self.vmcb.rip(),
-        };
-        by_nmi || self.vmcb.int_state() & 1 != 0
+        }
     }
 
     /// Makes the guest stop after a moment. Nothing tells when a shadow or the injection of an event
@@ -293,7 +298,7 @@ impl Vmcs {
     /// Interruptibility state.
     pub(crate) fn interruptibility(&self) -> u64 {
         const BY_NMI: u64 = 1 << 3;
-        let by_nmi = if self.nmi == NmiState::InHandler { BY_NMI } else { 0 };
+        let by_nmi = if self.is_blocked_by_nmi() { BY_NMI } else { 0 };
         self.vmcb.int_state() & 1 | by_nmi
     }
 

@@ -59,7 +59,8 @@ pub(super) fn take(index: usize) -> Option<Signal> {
 #[cold]
 fn take_one(word: &AtomicU32, told: u32) -> Option<Signal> {
     let (signal, bits) = if told & INIT != 0 {
-        (Signal::Init, INIT)
+        // An NMI that waited is forgotten with all else; the start would find it otherwise.
+        (Signal::Init, INIT | NMI)
     } else if told & START_UP != 0 {
         (Signal::StartUp(paravisor::width::low8(told.into())), START_UP)
     } else if told & NMI != 0 {

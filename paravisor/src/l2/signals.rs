@@ -36,7 +36,8 @@ pub(super) fn send(index: usize, signal: Signal) {
     let Some(word) = SIGNALS.get(index) else { return };
     let change = |old: u32| {
         Some(match signal {
-            Signal::Init => old | INIT,
+            // What was sent before is forgotten with all else, be it a start-up that found nobody waiting.
+            Signal::Init => INIT,
             Signal::StartUp(page) => old & !PAGE | START_UP | u32::from(page),
             Signal::Nmi => old | NMI,
         })
@@ -59,8 +60,7 @@ pub(super) fn take(index: usize) -> Option<Signal> {
 #[cold]
 fn take_one(word: &AtomicU32, told: u32) -> Option<Signal> {
     let (signal, bits) = if told & INIT != 0 {
-        // An NMI that waited is forgotten with all else; the start would find it otherwise.
-        (Signal::Init, INIT | NMI)
+        (Signal::Init, INIT)
     } else if told & START_UP != 0 {
         (Signal::StartUp(paravisor::width::low8(told.into())), START_UP)
     } else if told & NMI != 0 {

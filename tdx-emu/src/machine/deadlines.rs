@@ -32,20 +32,20 @@ pub(crate) fn set_host(deadline_ns: Option<u64>) {
 pub(crate) fn set_guest(deadline_ns: Option<u64>) {
     let new = deadline_ns.unwrap_or(NEVER);
     let old = GUEST[cpus::current()].swap(new, Relaxed);
-    if new <= clock::now_ns() {
-        lapic::arm_timer(new);
-    } else if old != new {
-        arm();
+    if old != new || new <= clock::now_ns() {
+        arm_with(new);
     }
 }
 
 /// Arms the timer for what comes first. A guest's deadline that has passed is left to the run loop,
 /// which looks before it enters the guest again; armed here, it would interrupt its own handler for ever.
 pub(crate) fn arm() {
-    let cpu = cpus::current();
-    let guest = GUEST[cpu].load(Relaxed);
-    let guest = if guest <= clock::now_ns() { NEVER } else { guest };
-    match HOST[cpu].load(Relaxed).min(guest) {
+    let guest = GUEST[cpus::current()].load(Relaxed);
+    arm_with(if guest <= clock::now_ns() { NEVER } else { guest });
+}
+
+fn arm_with(guest: u64) {
+    match HOST[cpus::current()].load(Relaxed).min(guest) {
         NEVER => lapic::disarm_timer(),
         deadline => lapic::arm_timer(deadline),
     }

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! See `lychgate_fuzz::vmbus_messages`.
+#![cfg_attr(fuzzing, no_main)]
+
+lychgate_fuzz::fuzz_binary!(lychgate_fuzz::vmbus_messages::run);

@@ -12,6 +12,7 @@
 //!                                             │        ├─▶ client::Client::handle ─▶ Event
 //!                                             │        └─▶ proxy_interrupt::parse ─▶ VectorSet
 //!   event flags    bits of a SINT ────────────┼─▶ synic::EventFlags::take ─▶ Client::signalled
+//!   rings          packets, both ways ────────┼─▶ ring::Reader, ring::Writer ── transaction
 //!   HvCallPostMessage ◀───────────────────────┼── message::Outgoing ◀── commands of the Client
 //!   HvCallSignalEvent, monitor page ◀─────────┼── client::Signal, monitor::MonitorPage
 //! ```
@@ -64,6 +65,12 @@ pub mod fault;
 
 /// The state machine.
 pub mod client;
+
+/// Packets: a ring a direction.
+pub mod ring;
+
+/// What a completion belongs to.
+pub mod transaction;
 
 /// Signals without a call.
 pub mod monitor;

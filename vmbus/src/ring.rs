@@ -12,7 +12,7 @@
 //! | 64 | feature bits; bit 0: pending send size is understood | both |
 //!
 //! Offsets are multiples of 8 below the size of the data. *in* = *out* is an empty ring, so eight bytes
-//! always stay free. A packet is a [`Descriptor`], further headers, the payload padded to 8, and a
+//! always stay free. A packet is a [`Descriptor`](crate::ring::Descriptor), further headers, the payload padded to 8, and a
 //! footer of 8 bytes.
 //!
 //! # What the other side can do
@@ -20,7 +20,8 @@
 //! - **`OWN-INDEX`**: each side keeps its own index in private memory and never reads it back.
 //! - **`FORWARD-ONLY`**: the other's index is read once per look and must be a multiple of 8, inside the
 //!   data, and not behind where it was: a reader cannot take back what it consumed, nor consume what
-//!   was not written; a writer cannot unwrite. What breaks this ends the ring with a [`RingFault`].
+//!   was not written; a writer cannot unwrite. What breaks this ends the ring with a
+//!   [`RingFault`](crate::ring::RingFault).
 //! - **`DESCRIPTOR-ONCE`**: a descriptor is copied out once and checked against what is there; then the
 //!   payload is copied out once, straight into the caller's buffer, by a cursor that only goes forward.
 //!   What the host changes meanwhile changes nothing that was checked.

@@ -139,6 +139,20 @@ fn a_reader_signals_when_the_awaited_room_appears_and_not_again() {
 }
 
 #[test]
+fn what_was_written_before_the_wish_counts_as_used() {
+    let memory = memory(1);
+    let whole = packet(6, 0, 0, &[0; 1000]);
+    memory.write(4096, &whole);
+    set(&memory, 0, 2048);
+    let mut reader = Reader::new(&memory[..]).unwrap();
+    assert!(reader.receive().unwrap().is_some());
+    // The writer writes on, then finds 1016 bytes free and waits for 2000; now there are 2040.
+    set(&memory, 0, 3072);
+    set(&memory, 12, 2000);
+    assert_eq!(reader.release(), Notify::Signal);
+}
+
+#[test]
 fn the_last_look_before_waiting_finds_what_came_unsignalled() {
     let memory = memory(1);
     let mut reader = Reader::new(&memory[..]).unwrap();

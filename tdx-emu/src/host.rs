@@ -76,6 +76,13 @@ mod uart;
 #[cfg(target_os = "none")]
 mod console;
 
+/// How quotes are made.
+mod quote_manner;
+
+/// Quotes that are not made yet.
+#[cfg(any(target_os = "none", test))]
+mod quote_queue;
+
 /// Quotes that are none.
 #[cfg(target_os = "none")]
 mod quote;

@@ -15,10 +15,13 @@
 //! | `flood`        | `lanes:total`: rung in bursts on each CPU, see `provoke` | none         |
 //! | `sweep`        | `vector:lanes:starter:cpu`: rung after each instruction of L1, see `provoke` | none |
 //! | `resume`       | who goes on when L2 was given memory: `l2`, or `l1` | `l2`                |
+//! | `quotes`       | `honest`, `reverse`, `silent`, `double`, `early`, `at-once`, `late`, `length`, `garbage`, `never`, `refuse` | `honest` |
+//! | `unnotified`   | a CPU that is refused the event notification      | none                  |
 //! | `conversion`   | of memory: `honest`, `parts`, `stuck`, `astray`, `refusal`, `lie`, `slow` | `honest` |
 
 use core::fmt;
 
+use super::quote_manner::Manner;
 use crate::provoke::{FloodPlan, SweepPlan};
 
 /// Most kinds of device.
@@ -87,6 +90,10 @@ pub(crate) struct CommandLine {
     pub(crate) resume_l1: bool,
     /// How memory is converted.
     pub(crate) conversion: Conversion,
+    /// How quotes are made.
+    pub(crate) quotes: Manner,
+    /// A virtual CPU that is refused the event notification.
+    pub(crate) unnotified: Option<usize>,
     devices: [Option<PciId>; DEVICES],
 }
 
@@ -107,6 +114,8 @@ impl Default for CommandLine {
             sweep: None,
             resume_l1: false,
             conversion: Conversion::Honest,
+            quotes: Manner::Honest,
+            unnotified: None,
             devices,
         }
     }
@@ -187,6 +196,10 @@ impl CommandLine {
             "resume" => self.resume_l1 = is_l1(value).ok_or(bad("`l1` or `l2`"))?,
             "conversion" => {
                 self.conversion = conversion(value).ok_or(bad("a manner of conversion"))?;
+            }
+            "quotes" => self.quotes = Manner::named(value).ok_or(bad("a manner of quoting"))?,
+            "unnotified" => {
+                self.unnotified = Some(value.parse().map_err(|_| bad("a number of a CPU"))?);
             }
             _ => return Err(Error::UnknownKey(key)),
         }
@@ -276,7 +289,7 @@ fn devices(value: &str) -> Option<[Option<PciId>; DEVICES]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CommandLine, Conversion, Error, FloodPlan, PciId, SweepPlan, Unasked};
+    use super::{CommandLine, Conversion, Error, FloodPlan, Manner, PciId, SweepPlan, Unasked};
 
     #[test]
     fn nothing_said_gives_the_defaults() {
@@ -290,7 +303,7 @@ mod tests {
         let text = "host=kvm vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
                     relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts \
                     resume=l1 sweep=0x5f:32:0x40:1 \
-                    flood=8:1000";
+                    flood=8:1000 quotes=reverse unnotified=1";
         let parsed = CommandLine::parse(text).unwrap();
         assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
         assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
@@ -299,6 +312,7 @@ mod tests {
         assert_eq!(parsed.flood, Some(FloodPlan { lanes: 8, total: 1000 }));
         let plan = SweepPlan { vector: 0x5f, lanes: 32, starter: Some(0x40), target: 1 };
         assert_eq!(parsed.sweep, Some(plan));
+        assert_eq!((parsed.quotes, parsed.unnotified), (Manner::Reverse, Some(1)));
         assert_eq!(parsed.log, log::LevelFilter::Debug);
         assert!(parsed.devices().eq([PciId { vendor: 0x8086, device: 0x100e }]));
     }
@@ -322,6 +336,8 @@ mod tests {
             "unasked=8:1",
             "conversion=maybe",
             "resume=l3",
+            "quotes=real",
+            "unnotified=all",
             "flood=33:5",
             "sweep=0x60:1:0:0",
             "sweep=0x40:33:0:0",

@@ -66,6 +66,9 @@ pub(crate) fn run(verdict: Verdict, message: fmt::Arguments<'_>) -> ! {
     if let Some(td) = Td::get() {
         stop_others(td);
         td.consoles.iter().for_each(super::console::Console::finish);
+        if !td.quoting.figures().is_empty() {
+            log::info!("quotes: {}", td.quoting.figures());
+        }
     }
     if !matches!(verdict, Verdict::Success | Verdict::Failure) {
         log::error!("{message}");

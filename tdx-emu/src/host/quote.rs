@@ -3,7 +3,8 @@
 //!
 //! There is no quoting enclave here. What comes back says so in plain words, followed by the report
 //! as it was given; nobody can mistake it for evidence. A TD that asked to be notified gets its
-//! answer later, like from a real service; any other finds it when the call returns.
+//! answer later, like from a real service; any other finds it when the call returns. Who is notified is
+//! the virtual CPU that asked for the quote, or else the first that wants to be.
 //!
 //! | offset | size | buffer                                   |
 //! |--------|------|------------------------------------------|
@@ -13,13 +14,23 @@
 //! | 20     | 4    | bytes of the quote                       |
 //! | 24     |      | report, then quote                       |
 //!
+//! On demand the service misbehaves: see `quote_manner.rs`.
+//!
 //! Spec: GHCI "`TDG.VP.VMCALL<GetQuote>`".
+
+mod figures;
 
 use spin::Mutex;
 use tdcall::tdvmcall::VmcallStatus;
 
-use super::{shared_memory, td::Td};
-use crate::machine::clock;
+use self::figures::Figures;
+use super::{
+    quote_manner::Manner,
+    quote_queue::{Queue, Request},
+    shared_memory,
+    td::Td,
+};
+use crate::machine::{clock, cpus::MAX_CPUS};
 
 const MARKER: &[u8] = b"NOT A REAL QUOTE. Made by an emulator, proves nothing. TDREPORT follows.\n";
 const VERSION: u64 = 1;
@@ -30,83 +41,139 @@ const ANSWER: usize = MARKER.len() + REPORT;
 const STATUS_SUCCESS: u64 = 0;
 const STATUS_ERROR: u64 = 1 << 63;
 const STATUS_IN_FLIGHT: u64 = u64::MAX;
-
-/// How long the service takes.
-const SERVICE_NS: u64 = 1_000_000;
+/// A status that there is not.
+const STATUS_GARBAGE: u64 = 0x1234;
 
 /// Requests, and who is told when they are answered.
 #[derive(Debug)]
 pub(crate) struct Quoting {
-    pending: Mutex<Option<Pending>>,
-    notify: Mutex<Option<Notify>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    gpa: u64,
-    size: u64,
-    due_ns: u64,
-}
-
-/// The virtual CPU and the vector that the TD named last.
-#[derive(Clone, Copy, Debug)]
-struct Notify {
-    cpu: usize,
-    vector: u8,
+    manner: Manner,
+    queue: Mutex<Queue>,
+    /// The vector of each virtual CPU that wants to be notified.
+    vectors: Mutex<[Option<u8>; MAX_CPUS]>,
+    /// A virtual CPU that is refused a notification.
+    refused: Option<usize>,
+    figures: Figures,
 }
 
 impl Quoting {
     /// Nothing asked for.
-    pub(crate) const fn new() -> Self {
-        Self { pending: Mutex::new(None), notify: Mutex::new(None) }
+    pub(crate) const fn new(manner: Manner, refused: Option<usize>) -> Self {
+        let (queue, vectors) = (Mutex::new(Queue::new()), Mutex::new([None; MAX_CPUS]));
+        Self { manner, queue, vectors, refused, figures: Figures::new() }
     }
 
-    /// The TD wants to be notified.
-    pub(crate) fn notify_by(&self, cpu: usize, vector: u8) {
-        *self.notify.lock() = Some(Notify { cpu, vector });
+    /// A virtual CPU wants to be notified.
+    pub(crate) fn notify_by(&self, cpu: usize, vector: u8) -> VmcallStatus {
+        if self.refused == Some(cpu) {
+            return VmcallStatus::INVALID_OPERAND;
+        }
+        if let Some(place) = self.vectors.lock().get_mut(cpu) {
+            *place = Some(vector);
+        }
+        VmcallStatus::SUCCESS
     }
 
-    /// Takes a request. One at a time: another one is to be repeated.
+    /// Takes a request, if there is room.
     pub(crate) fn request(&self, td: &Td, gpa: u64, size: u64) -> VmcallStatus {
-        let mut pending = self.pending.lock();
-        if pending.is_some() {
+        if self.manner == Manner::Refuse {
             return VmcallStatus::RETRY;
         }
         if !shared_memory::is_shared(td, gpa, size) {
             return VmcallStatus::INVALID_OPERAND;
         }
-        let request = Pending { gpa, size, due_ns: clock::now_ns() + SERVICE_NS };
-        if self.notify.lock().is_none() {
-            answer(td, request);
+        let cpu = td.current_vcpu().map_or(0, |vcpu| vcpu.index);
+        let request = Request { gpa, size, cpu };
+        self.figures.asked();
+        if self.whom(cpu).is_none() || self.manner == Manner::AtOnce {
+            self.answer(td, request);
             return VmcallStatus::SUCCESS;
         }
         set_status(td, gpa, STATUS_IN_FLIGHT);
-        *pending = Some(request);
-        if let Some(vcpu) = td.current_vcpu() {
-            vcpu.timer.set_host(request.due_ns);
+        if !self.queue.lock().add(request, self.manner, clock::now_ns()) {
+            set_status(td, gpa, STATUS_ERROR);
+            return VmcallStatus::RETRY;
         }
+        if self.manner == Manner::Early {
+            self.notify(td, cpu);
+        }
+        self.watch(td);
         VmcallStatus::SUCCESS
     }
 
-    /// Answers a request whose time has come.
+    /// Answers requests whose time has come.
     pub(crate) fn poll(&self, td: &Td) {
-        let due = |request: &mut Pending| request.due_ns <= clock::now_ns();
-        let Some(request) = self.pending.lock().take_if(due) else { return };
-        answer(td, request);
-        let Some(notify) = *self.notify.lock() else { return };
-        if let Some(vcpu) = td.vcpus.get(notify.cpu) {
-            vcpu.post(notify.vector);
+        loop {
+            let Some(request) = self.queue.lock().take_due(self.manner, clock::now_ns()) else {
+                break;
+            };
+            self.answer(td, request);
+            let times = match self.manner {
+                Manner::Silent => 0,
+                Manner::Double => 2,
+                _ => 1,
+            };
+            (0..times).for_each(|_| self.notify(td, request.cpu));
+            self.watch(td);
         }
+    }
+
+    /// What was asked for and given, for the log.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Has this physical CPU look again when the next request is due.
+    fn watch(&self, td: &Td) {
+        if let (Some(vcpu), Some(due)) = (td.current_vcpu(), self.queue.lock().next_due()) {
+            vcpu.timer.set_host(due);
+        }
+    }
+
+    /// The virtual CPU and the vector that tell of a quote that `cpu` asked for.
+    fn whom(&self, cpu: usize) -> Option<(usize, u8)> {
+        let vectors = self.vectors.lock();
+        let named = |cpu: usize| Some((cpu, (*vectors.get(cpu)?)?));
+        named(cpu).or_else(|| (0..MAX_CPUS).find_map(named))
+    }
+
+    fn notify(&self, td: &Td, cpu: usize) {
+        let Some((cpu, vector)) = self.whom(cpu) else { return };
+        if let Some(vcpu) = td.vcpus.get(cpu) {
+            self.figures.notified();
+            vcpu.post(vector);
+        }
+    }
+
+    /// Fills the buffer in. If the TD took its memory back meanwhile, that is its loss.
+    fn answer(&self, td: &Td, request: Request) {
+        let answered = try_answer(td, request).and_then(|()| self.spoil(td, request));
+        let status = if answered.is_none() {
+            STATUS_ERROR
+        } else if self.manner == Manner::Garbage {
+            STATUS_GARBAGE
+        } else {
+            STATUS_SUCCESS
+        };
+        self.figures.answered();
+        set_status(td, request.gpa, status);
+    }
+
+    /// Writes a length that is none.
+    fn spoil(&self, td: &Td, request: Request) -> Option<()> {
+        if self.manner != Manner::Length {
+            return Some(());
+        }
+        // The first that the buffer has no room for, or the largest that there is.
+        let header = u64::try_from(HEADER).ok()?;
+        let room = u32::try_from(request.size.saturating_sub(header)).ok()?;
+        let even = self.figures.is_even();
+        let length = if even { room.saturating_add(1) } else { u32::MAX };
+        shared_memory::write(td, request.gpa + 20, &length.to_le_bytes())
     }
 }
 
-/// Fills the buffer in. If the TD took its memory back meanwhile, that is its loss.
-fn answer(td: &Td, request: Pending) {
-    let status = if try_answer(td, request).is_some() { STATUS_SUCCESS } else { STATUS_ERROR };
-    set_status(td, request.gpa, status);
-}
-
-fn try_answer(td: &Td, request: Pending) -> Option<()> {
+fn try_answer(td: &Td, request: Request) -> Option<()> {
     let mut header = [0; HEADER];
     shared_memory::read(td, request.gpa, &mut header)?;
     let (words, _) = header.as_chunks::<8>();

@@ -136,7 +136,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         shared: Mutex::new(shared),
         pci: Mutex::new((pci, machine)),
         consoles: [Console::new(0x3f8, Who::L1), Console::new(0x2f8, Who::L2)],
-        quoting: Quoting::new(),
+        quoting: Quoting::new(line.quotes, line.unnotified),
         unasked: UnaskedInterrupts::new(line.unasked),
         resume_l1: line.resume_l1,
         conversion: line.conversion,

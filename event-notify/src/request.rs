@@ -102,6 +102,12 @@ impl Request {
         word & (STATE | OWNER) == DONE | u64::from(owner) << OWNER_SHIFT
     }
 
+    /// Whether nobody has the place, the host included.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.0.load(Ordering::Acquire) & STATE == FREE
+    }
+
     /// The owner waits no longer. It looks once more afterwards: a look elsewhere may have come in between.
     ///
     /// # Errors

@@ -9,6 +9,9 @@ use log::LevelFilter;
 
 use crate::{identity::Identity, kernel::Protocol};
 
+/// Milliseconds for which Linux waits, too.
+const QUOTE_TIMEOUT: u32 = 30_000;
+
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options<'a> {
@@ -24,6 +27,8 @@ pub struct Options<'a> {
     pub wake: Wake,
     /// The hypervisor that L2 sees.
     pub identity: Identity,
+    /// Milliseconds for which a quote is waited for.
+    pub quote_timeout: u32,
     /// Everything after ` -- `, verbatim.
     pub guest: &'a str,
 }
@@ -72,6 +77,7 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
         entry: None,
         wake: Wake::Mailbox,
         identity: Identity::Kvm,
+        quote_timeout: QUOTE_TIMEOUT,
         guest,
     };
     for word in own.split_ascii_whitespace() {
@@ -91,6 +97,10 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
             Some(("wake", "mailbox")) => options.wake = Wake::Mailbox,
             Some(("wake", "sipi")) => options.wake = Wake::Sipi,
             Some(("wake", _)) => return Err(Error::BadValue(word)),
+            Some(("quote_timeout", value)) => match value.parse() {
+                Ok(timeout) if (1..=600_000).contains(&timeout) => options.quote_timeout = timeout,
+                _ => return Err(Error::BadValue(word)),
+            },
             Some(("identity", value)) => {
                 options.identity = Identity::named(value).ok_or(Error::BadValue(word))?;
             }
@@ -129,6 +139,7 @@ mod tests {
             entry: None,
             wake: Wake::Mailbox,
             identity: Identity::Kvm,
+            quote_timeout: 30_000,
             guest: "",
         };
         assert_eq!(parse(b""), Ok(expected));
@@ -137,12 +148,13 @@ mod tests {
 
     #[test]
     fn own_keys_end_at_the_separator() {
-        let line = b"log=debug cpus=2 wake=sipi identity=hyperv -- scenario=demo count=3";
+        let line =
+            b"log=debug cpus=2 wake=sipi identity=hyperv quote_timeout=50 -- scenario=demo count=3";
         let options = parse(line).unwrap();
         assert_eq!(options.wake, Wake::Sipi);
         assert_eq!(options.log, LevelFilter::Debug);
         assert_eq!(options.identity, Identity::HyperV);
-        assert_eq!(options.cpus, Some(2));
+        assert_eq!((options.cpus, options.quote_timeout), (Some(2), 50));
         assert_eq!(options.guest, "scenario=demo count=3");
     }
 
@@ -165,7 +177,14 @@ mod tests {
         assert_eq!(parse(b"quiet"), Err(Error::UnknownKey("quiet")));
         assert_eq!(parse(b"wake=now"), Err(Error::BadValue("wake=now")));
         assert_eq!(parse(b"log=loud"), Err(Error::BadValue("log=loud")));
-        for word in ["cpus=0", "identity=xen", "tell=nothing", "entry=linux"] {
+        for word in [
+            "cpus=0",
+            "quote_timeout=0",
+            "quote_timeout=600001",
+            "identity=xen",
+            "tell=nothing",
+            "entry=linux",
+        ] {
             assert_eq!(parse(word.as_bytes()), Err(Error::BadValue(word)));
         }
         assert_eq!(parse(b"\xff"), Err(Error::Encoding));

@@ -40,8 +40,11 @@ mod requests;
 /// HLT.
 mod halt;
 
-/// INIT, start-up and NMI from one CPU to another.
+/// INIT, start-up and NMI from one CPU to another; notifications.
 mod signals;
+
+/// Quotes.
+mod quote;
 
 /// Interrupts that a CPU takes for another.
 mod forward;

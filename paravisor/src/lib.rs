@@ -94,6 +94,9 @@ pub mod cpuid;
 /// The interface of Hyper-V.
 pub mod hyperv;
 
+/// Statements about the TD by the host's quoting service.
+pub mod quote;
+
 /// L2's model-specific registers.
 pub mod msr;
 

@@ -25,3 +25,6 @@ pub(crate) mod guest;
 
 /// Which of it the host may see.
 pub(crate) mod visibility;
+
+/// What L1 shows the host of its own.
+pub(crate) mod window;

@@ -48,7 +48,8 @@ pub(crate) extern "C" fn first(hand_off: u64) -> ! {
     take_memory(map);
     paging::load(info.shared_bit());
     descriptors::load();
-    event_notify::set_up();
+    event_notify::ask();
+    event_notify::set_up(0);
     l2::prepare(&options, payload.guest, info.shared_bit());
     boot::release_others();
     l2::run(0)
@@ -62,6 +63,7 @@ pub(crate) extern "C" fn other(index: u32) -> ! {
         .unwrap_or_else(|status| give_up(format_args!("TDG.VP.INFO: {status}")));
     paging::load(info.shared_bit());
     descriptors::load();
+    event_notify::set_up(index);
     l2::run(index)
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a guest asks for by TDCALL, which L1 answers in the host's place.
 //!
-//! A guest with a paravisor uses it for little: it tells its name once more, and may convert memory.
+//! A guest with a paravisor uses it for little: it tells its name once more, may convert memory, and may
+//! ask for a quote.
 //! Everything else a TD could ask its host for comes from L1 in other ways, and is refused. A register
 //! that the mask in RCX leaves out is not the call's: it reads as zero, and is never written.
 //!
@@ -29,6 +30,23 @@ pub enum Request {
         /// Its length.
         size: u64,
     },
+    /// Tell which calls are served.
+    Services {
+        /// 0: the base set; 1: the rest.
+        leaf: u64,
+    },
+    /// Turn a report into a quote.
+    GetQuote {
+        /// Where the buffer begins.
+        gpa: u64,
+        /// Its length.
+        size: u64,
+    },
+    /// Interrupt this CPU by a vector when a quote is there.
+    Notify {
+        /// The vector.
+        vector: u64,
+    },
     /// A call to the host that nobody serves.
     Unserved,
 }
@@ -54,6 +72,9 @@ pub fn parse(state: &L2EnterGuestState) -> Result<Request, Status> {
         SubFunction::INSTRUCTION_RDMSR => Request::ReadMsr(low32(r12)),
         SubFunction::INSTRUCTION_WRMSR => Request::WriteMsr(low32(r12), r13),
         SubFunction::MAP_GPA => Request::MapGpa { gpa: r12, size: r13 },
+        SubFunction::GET_TD_VM_CALL_INFO => Request::Services { leaf: r12 },
+        SubFunction::GET_QUOTE => Request::GetQuote { gpa: r12, size: r13 },
+        SubFunction::SETUP_EVENT_NOTIFY_INTERRUPT => Request::Notify { vector: r12 },
         _ => Request::Unserved,
     })
 }
@@ -99,8 +120,16 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_is_asked_for_and_notified_of() {
+        let quote = Request::GetQuote { gpa: 0x5000, size: 0x2000 };
+        assert_eq!(parse(&call(0x1_0002, 0x5000, 0x2000)), Ok(quote));
+        assert_eq!(parse(&call(0x1_0004, 84, 7)), Ok(Request::Notify { vector: 84 }));
+        assert_eq!(parse(&call(0x1_0000, 1, 7)), Ok(Request::Services { leaf: 1 }));
+    }
+
+    #[test]
     fn other_calls_to_the_host_are_not_served() {
-        for function in [10, 12, 30, 48, 0x1_0000, 0x1_0002, 0x1_0003, 0x1_0004, u64::MAX] {
+        for function in [10, 12, 30, 48, 0x1_0003, u64::MAX] {
             assert_eq!(parse(&call(function, 0, 0)), Ok(Request::Unserved));
         }
         let hypercall = L2EnterGuestState { r10: 0x5c, ..call(32, 0x4000_0000, 1) };

@@ -57,6 +57,30 @@ counters! {
     TIMERS,
     /// Event notifications by the host.
     EVENTS,
+    /// Those at which there was nothing new.
+    EVENTS_IN_VAIN,
+    /// Quotes that L2 asked for.
+    QUOTES_ASKED,
+    /// Quotes that L2 got.
+    QUOTES_GIVEN,
+    /// Answers of the host that were there when it returned from the call.
+    QUOTES_AT_ONCE,
+    /// Answers that were found because the host had notified.
+    QUOTES_NOTIFIED,
+    /// Answers that no notification told of: they were there when time was up.
+    QUOTES_MISSED,
+    /// Requests without an answer when time was up.
+    QUOTES_TIMED_OUT,
+    /// Answers to requests that had been given up.
+    QUOTES_STRAY,
+    /// Answers of the host that make no sense.
+    QUOTES_NONSENSE,
+    /// Failures that the host has answered.
+    QUOTES_FAILED,
+    /// Requests for which there was no place.
+    QUOTES_CROWDED,
+    /// Looks at an answer that nothing had told of.
+    QUOTE_POLLS,
     /// Exits of L2 that L1's table does not know.
     UNKNOWN_EXITS,
     /// CPUs of L2 that were called to where nothing is.

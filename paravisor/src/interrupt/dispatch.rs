@@ -11,8 +11,8 @@
 use cpu::interrupt::Frame;
 
 use super::{
-    counters::{EVENTS, KICKS, NMIS, SPURIOUS_INTERRUPTS, TIMERS, UNEXPECTED_INTERRUPTS},
-    vectors, virtualization,
+    counters::{KICKS, NMIS, SPURIOUS_INTERRUPTS, TIMERS, UNEXPECTED_INTERRUPTS},
+    event_notify, vectors, virtualization,
 };
 use crate::{apic, epitaph};
 
@@ -31,7 +31,7 @@ extern "C" fn dispatch(frame: &mut Frame) {
     match vector {
         vectors::TIMER => count_and_end(&TIMERS),
         vectors::KICK => count_and_end(&KICKS),
-        vectors::EVENT_NOTIFY => count_and_end(&EVENTS),
+        vectors::EVENT_NOTIFY => event_notify::handle(),
         vectors::SPURIOUS => count_and_end_if_in_service(vector),
         vectors::FIRST_POSTABLE..vectors::FIRST_INTERRUPT if apic::is_in_service(vector) => {
             count_and_end(&UNEXPECTED_INTERRUPTS);

@@ -78,6 +78,35 @@ fn say_state(vcpu: &mut Vcpu) {
     );
 }
 
+/// What the host has notified of.
+fn say_events() {
+    use counters::{
+        EVENTS, EVENTS_IN_VAIN, QUOTE_POLLS, QUOTES_ASKED, QUOTES_AT_ONCE, QUOTES_CROWDED,
+        QUOTES_FAILED, QUOTES_GIVEN, QUOTES_MISSED, QUOTES_NONSENSE, QUOTES_NOTIFIED, QUOTES_STRAY,
+        QUOTES_TIMED_OUT,
+    };
+    if EVENTS.get() != 0 || QUOTES_ASKED.get() != 0 {
+        info!("events: notifications={} in_vain={}", EVENTS.get(), EVENTS_IN_VAIN.get());
+    }
+    if QUOTES_ASKED.get() != 0 {
+        info!(
+            "quotes: asked={} given={} notified={} at_once={} polls={} missed={} timed_out={} \
+             stray={} nonsense={} failed={} crowded={}",
+            QUOTES_ASKED.get(),
+            QUOTES_GIVEN.get(),
+            QUOTES_NOTIFIED.get(),
+            QUOTES_AT_ONCE.get(),
+            QUOTE_POLLS.get(),
+            QUOTES_MISSED.get(),
+            QUOTES_TIMED_OUT.get(),
+            QUOTES_STRAY.get(),
+            QUOTES_NONSENSE.get(),
+            QUOTES_FAILED.get(),
+            QUOTES_CROWDED.get()
+        );
+    }
+}
+
 /// What was counted, once.
 fn say_figures() {
     if ENDED.swap(true, Ordering::Relaxed) {
@@ -100,6 +129,7 @@ fn say_figures() {
         );
     }
     sent::say(paravisor::width::index(vm().cpus.into()));
+    say_events();
     let shared = visibility::shared_pages();
     if shared != 0 {
         info!("memory: shared_pages={shared}");

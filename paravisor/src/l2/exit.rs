@@ -117,7 +117,7 @@ fn emulate(vcpu: &mut Vcpu, report: &L2Exit, emulation: Emulation) -> Result<Nex
             Ok(Next::Resume)
         }
         Emulation::SetExtendedControl => xsetbv::handle(vcpu, report),
-        Emulation::Tdcall => Ok(tdcall::handle(vcpu, report)),
+        Emulation::Tdcall => tdcall::handle(vcpu, report),
         Emulation::EndOfInterrupt => Ok(end_of_interrupt(report)),
     }
 }

@@ -14,6 +14,7 @@ use tdcall::{Instruction, tdvmcall};
 
 use super::{
     fields::Refused,
+    quote,
     requests::{Served, serve},
     run,
     signals::{self, Signal},
@@ -48,11 +49,15 @@ pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
                 super::exit::nmi::give(vcpu)?;
                 return Ok(Halt::Work);
             }
+            Some(Signal::Event) => {
+                quote::settle(vcpu);
+                continue;
+            }
             // A CPU that runs, if only to halt, ignores it.
             Some(Signal::StartUp(_)) => continue,
             None => {}
         }
-        let deadline = vcpu.apic.timer.deadline();
+        let deadline = vcpu.deadline();
         if deadline.is_some_and(|deadline| deadline <= cpu::tsc()) {
             vcpu.take_timer()?;
             continue;

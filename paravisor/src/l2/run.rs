@@ -21,6 +21,7 @@ use super::{
     fields::Refused,
     forward,
     halt::{self, Halt},
+    quote,
     requests::{Served, serve},
     signals::{self, Signal},
     vcpu::{Place, Vcpu},
@@ -202,6 +203,7 @@ fn take_signals(vcpu: &mut Vcpu) -> Result<(), Refused> {
         match signal {
             Signal::Init => wait_for_start(vcpu)?,
             Signal::Nmi => exit::nmi::give(vcpu)?,
+            Signal::Event => quote::settle(vcpu),
             // A CPU that runs ignores it.
             Signal::StartUp(_) => {}
         }
@@ -219,6 +221,7 @@ fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
         match signals::take(vcpu.index) {
             Some(Signal::StartUp(page)) => break Place::RealMode(page),
             Some(Signal::Init | Signal::Nmi) => continue,
+            Some(Signal::Event) => quote::settle(vcpu),
             None => {}
         }
         if let Some(entry) = vm().others.called(vcpu.index) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! INIT, start-up and NMI from one CPU to another.
+//! INIT, start-up and NMI from one CPU to another; and that the host has notified.
 //!
 //! One word a CPU. The sender sets bits and then kicks unconditionally: the receiver looks at its word
 //! with interrupts off before it enters L2 or halts, and a kick that comes after that look makes the
@@ -22,11 +22,14 @@ pub(super) enum Signal {
     StartUp(u8),
     /// A non-maskable interrupt.
     Nmi,
+    /// The host has finished something that this CPU waits for.
+    Event,
 }
 
 const INIT: u32 = 1 << 8;
 const START_UP: u32 = 1 << 9;
 const NMI: u32 = 1 << 10;
+const EVENT: u32 = 1 << 11;
 const PAGE: u32 = 0xff;
 
 static SIGNALS: [AtomicU32; MAX_VCPUS] = [const { AtomicU32::new(0) }; MAX_VCPUS];
@@ -40,10 +43,20 @@ pub(super) fn send(index: usize, signal: Signal) {
             Signal::Init => INIT,
             Signal::StartUp(page) => old & !PAGE | START_UP | u32::from(page),
             Signal::Nmi => old | NMI,
+            Signal::Event => old | EVENT,
         })
     };
     // The change is never refused.
     let _ = word.fetch_update(Ordering::Release, Ordering::Relaxed, change);
+    if index != cpus::current() {
+        cpus::kick(index);
+    }
+}
+
+/// Tells CPU `index` that the host has finished something for it. Context: interrupt handler.
+pub(super) fn tell_event(index: usize) {
+    let Some(word) = SIGNALS.get(index) else { return };
+    word.fetch_or(EVENT, Ordering::Release);
     if index != cpus::current() {
         cpus::kick(index);
     }
@@ -54,7 +67,7 @@ pub(super) fn send(index: usize, signal: Signal) {
 pub(super) fn take(index: usize) -> Option<Signal> {
     let word = SIGNALS.get(index)?;
     let told = word.load(Ordering::Acquire);
-    if told & (INIT | START_UP | NMI) == 0 { None } else { take_one(word, told) }
+    if told & (INIT | START_UP | NMI | EVENT) == 0 { None } else { take_one(word, told) }
 }
 
 #[cold]
@@ -65,6 +78,8 @@ fn take_one(word: &AtomicU32, told: u32) -> Option<Signal> {
         (Signal::StartUp(paravisor::width::low8(told.into())), START_UP)
     } else if told & NMI != 0 {
         (Signal::Nmi, NMI)
+    } else if told & EVENT != 0 {
+        (Signal::Event, EVENT)
     } else {
         return None;
     };

@@ -22,6 +22,7 @@ use super::{
     controls, entry_state,
     fields::{self, Refused, read, write, write_id},
     io_apic::Levels,
+    quote,
     vm::{VM, vm},
 };
 use crate::cpus;
@@ -42,6 +43,8 @@ pub(super) struct Vcpu {
     pub(super) event: Option<Event>,
     /// An NMI waits until L2 can take it.
     pub(super) nmi_waits: bool,
+    /// By which vector L2 wants to know that a quote is there.
+    pub(super) notify: Option<L2Vector>,
     /// What the next entry has to forget.
     pub(super) invalidation: Invalidation,
     /// Slots that took interrupts while they mapped to nothing.
@@ -81,6 +84,7 @@ impl Vcpu {
             levels: Levels::default(),
             event: None,
             nmi_waits: false,
+            notify: None,
             invalidation: Invalidation::NONE,
             spurious: 0,
             spurious_told: 0,
@@ -106,6 +110,7 @@ impl Vcpu {
     /// Forgets what INIT makes a CPU forget: interrupts and events that wait, the APIC's registers.
     pub(super) fn take_init(&mut self) -> Result<(), Refused> {
         self.event = None;
+        self.notify = None;
         self.block.reset_apic();
         self.state().rvi = 0;
         let id = u32::try_from(self.index).unwrap_or(u32::MAX);
@@ -170,23 +175,32 @@ impl Vcpu {
         let _ = self.block.post_trusted(vector);
     }
 
-    /// Tells the module when the timer ends. What is too far for it is taken in parts: an exit that comes
+    /// When something is due here: L2's timer, or the end of L1's patience with the host.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        let due = [self.apic.timer.deadline(), quote::deadline(self.index)];
+        due.into_iter().flatten().min()
+    }
+
+    /// Tells the module when something is due. What is too far for it is taken in parts: an exit that comes
     /// early leads here again.
     pub(super) fn arm_timer(&self) -> Result<(), Refused> {
         const FARTHEST: u64 = 600_000;
         let farthest = cpu::tsc().saturating_add(vm().millisecond * FARTHEST);
-        let deadline = self.apic.timer.deadline().map(|deadline| deadline.min(farthest));
+        let deadline = self.deadline().map(|deadline| deadline.min(farthest));
         let deadline = deadline.unwrap_or(TSC_DEADLINE_OFF);
         write_id(tsc_deadline(VM), deadline, u64::MAX)
     }
 
-    /// If the timer has ended, makes its vector pending. The module keeps a deadline that has passed,
+    /// Does what is due. If the timer has ended, makes its vector pending. The module keeps a deadline that has passed,
     /// so it gets the next one, or none.
     pub(super) fn take_timer(&mut self) -> Result<(), Refused> {
         if self.apic.timer.expire(cpu::tsc())
             && let Some(vector) = self.apic.timer_vector()
         {
             self.post(vector);
+        }
+        if quote::deadline(self.index).is_some_and(|deadline| deadline <= cpu::tsc()) {
+            quote::expire(self);
         }
         self.arm_timer()
     }

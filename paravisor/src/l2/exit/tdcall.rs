@@ -12,7 +12,11 @@
 //!
 //! Spec: TDX-ABI "TDCALL Instruction"; GHCI "`TDG.VP.VMCALL<MapGPA>`".
 
-use ::tdcall::{L2Exit, OperandId, Status, tdvmcall::VmcallStatus};
+use ::event_notify::Standing;
+use ::tdcall::{
+    L2Exit, OperandId, Status,
+    tdvmcall::{VmcallStatus, get_td_vm_call_info::SETUP_EVENT_NOTIFY_INTERRUPT},
+};
 use paravisor::{
     hyperv::tdvmcall::{Request, answer, parse},
     identity::Identity,
@@ -20,9 +24,12 @@ use paravisor::{
     width,
 };
 
-use super::Next;
+use proxy_irq::L2Vector;
+
+use super::{Next, Refused};
+use crate::interrupt::event_notify;
 use crate::l2::{
-    hyperv,
+    hyperv, quote,
     vcpu::{Vcpu, is_long},
     visibility::{self, Refusal},
     vm::vm,
@@ -32,9 +39,9 @@ use crate::l2::{
 const MAX_PAGES: usize = 512;
 
 /// Answers the call.
-pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Next {
+pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Result<Next, Refused> {
     if report.cpl != 0 || !is_long(report) {
-        return Next::GENERAL_PROTECTION;
+        return Ok(Next::GENERAL_PROTECTION);
     }
     let request = match vm().identity {
         Identity::Kvm => Err(Status::OPERAND_INVALID.with_operand(OperandId::RAX)),
@@ -42,22 +49,45 @@ pub(super) fn handle(vcpu: &mut Vcpu, report: &L2Exit) -> Next {
     };
     match request {
         Ok(request) => {
-            let (status, result) = serve(vcpu, request);
+            let (status, result) = serve(vcpu, request)?;
             answer(vcpu.state(), status, result);
         }
         Err(status) => vcpu.state().rax = status.0,
     }
-    Next::Skip
+    Ok(Next::Skip)
 }
 
-fn serve(vcpu: &Vcpu, request: Request) -> (VmcallStatus, u64) {
+fn serve(vcpu: &mut Vcpu, request: Request) -> Result<(VmcallStatus, u64), Refused> {
     let done = match request {
-        Request::ReadMsr(msr) if hyperv::has(msr) => hyperv::read(vcpu.index, msr),
-        Request::WriteMsr(msr, value) if hyperv::has(msr) => hyperv::write(msr, value).map(|()| 0),
-        Request::MapGpa { gpa, size } => return map_gpa(vcpu, gpa, size),
-        _ => return (VmcallStatus::INVALID_OPERAND, 0),
+        Request::ReadMsr(msr) if hyperv::has(msr) => hyperv::read(vcpu.index, msr).ok(),
+        Request::WriteMsr(msr, value) if hyperv::has(msr) => {
+            hyperv::write(msr, value).ok().map(|()| 0)
+        }
+        Request::MapGpa { gpa, size } => return Ok(map_gpa(vcpu, gpa, size)),
+        Request::GetQuote { gpa, size } => return Ok((quote::ask(vcpu, gpa, size)?, 0)),
+        Request::Services { leaf } => services(leaf),
+        Request::Notify { vector } => notify(vcpu, vector),
+        _ => None,
     };
-    done.map_or((VmcallStatus::INVALID_OPERAND, 0), |value| (VmcallStatus::SUCCESS, value))
+    Ok(done.map_or((VmcallStatus::INVALID_OPERAND, 0), |value| (VmcallStatus::SUCCESS, value)))
+}
+
+/// What L2 is told of the calls that are served.
+fn services(leaf: u64) -> Option<u64> {
+    const GET_QUOTE: u64 = 1 << 0;
+    match leaf {
+        0 => Some(0),
+        1 if event_notify::standing() == Standing::Withdrawn => Some(0),
+        1 => Some(GET_QUOTE | SETUP_EVENT_NOTIFY_INTERRUPT),
+        _ => None,
+    }
+}
+
+/// This CPU of L2 gets `vector` when a quote is there.
+fn notify(vcpu: &mut Vcpu, vector: u64) -> Option<u64> {
+    let vector = u8::try_from(vector).ok().filter(|vector| *vector >= 32)?;
+    vcpu.notify = L2Vector::new(vector);
+    Some(0)
 }
 
 /// Returns the status, and where the call ended before its end. Never inlined: the pages would lie on

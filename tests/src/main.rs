@@ -51,6 +51,9 @@ mod hypercalls;
 /// Guests that do what no guest should.
 mod misuse;
 
+/// Quotes, and how they are told of.
+mod quotes;
+
 /// Hosts that do what no host should.
 mod hostile;
 
@@ -101,6 +104,7 @@ fn scenarios() -> Vec<Trial> {
         dma::scenarios(),
         hypercalls::scenarios(),
         misuse::scenarios(),
+        quotes::scenarios(),
         hostile::scenarios(),
         bad_start::scenarios(),
         bad_guest::scenarios(),

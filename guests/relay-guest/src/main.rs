@@ -51,6 +51,10 @@ mod registers;
 #[cfg(target_os = "none")]
 mod hyperv;
 
+/// Calls to the host.
+#[cfg(target_os = "none")]
+mod tdvmcall;
+
 /// A page for transfers of devices.
 #[cfg(target_os = "none")]
 mod dma_page;

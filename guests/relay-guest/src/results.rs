@@ -39,7 +39,10 @@ pub(crate) fn total() -> u64 {
 pub(crate) fn nothing_unexpected() -> Result<(), Failure> {
     let is_known = |vector: u8| {
         is_of_device(vector)
-            || matches!(vector, vectors::SERIAL | vectors::TIMER | vectors::SOFTWARE)
+            || matches!(
+                vector,
+                vectors::SERIAL | vectors::TIMER | vectors::SOFTWARE | vectors::QUOTE
+            )
     };
     let unexpected = |vector: &u8| !is_known(*vector) && handled::of(*vector) > 0;
     match INTERRUPTS.into_iter().find(unexpected) {

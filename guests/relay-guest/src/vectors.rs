@@ -8,6 +8,7 @@
 //! | 81        | edu |
 //! | 82        | serial port |
 //! | 83        | raised by an instruction |
+//! | 84        | a quote is there |
 //! | 96–159    | doorbell entry 0–63, first set |
 //! | 160–223   | doorbell entry 0–63, second set |
 //! | 255       | spurious interrupt of the APIC |
@@ -26,6 +27,9 @@ pub(crate) const SERIAL: u8 = 82;
 
 /// What a CPU raises by an instruction; there is nobody to acknowledge it to.
 pub(crate) const SOFTWARE: u8 = 83;
+
+/// A quote is there.
+pub(crate) const QUOTE: u8 = 84;
 
 /// The APIC's vector for an interrupt that went away before it was taken.
 pub(crate) const SPURIOUS: u8 = 255;

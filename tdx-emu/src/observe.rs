@@ -127,12 +127,23 @@ pub(crate) fn mappings(cpus: usize) -> usize {
     (0..cpus).map(mappings_of).sum()
 }
 
-/// The vector of L2 that a reserved vector of `cpu` stands for now.
-pub(crate) fn relayed_as(cpu: usize, reserved: u8) -> Option<u8> {
+/// What a reserved vector of `cpu` stands for now: the CPU on which L2 takes it, and its vector there.
+pub(crate) fn relayed_as(cpu: usize, reserved: u8) -> Option<(usize, u8)> {
     match slot(cpu, lane_of(reserved)?) {
-        Slot::Relayed(vector) => Some(vector),
-        Slot::Forwarded { .. } | Slot::Held | Slot::Unmapped => None,
+        Slot::Relayed(vector) => Some((cpu, vector)),
+        Slot::Forwarded { cpu, vector } => Some((cpu.into(), vector)),
+        Slot::Held | Slot::Unmapped => None,
     }
+}
+
+/// Whether the interrupts of a reserved vector of `cpu` wait in the paravisor until it is about to enter its L2.
+pub(crate) fn is_banked(cpu: usize, reserved: u8) -> bool {
+    lane_of(reserved).and_then(|lane| word(cpu, lane)).is_some_and(relay_table::is_banked)
+}
+
+/// Whether the paravisor on `cpu` has not yet seen something that another CPU posted for its L2.
+pub(crate) fn has_remote_post(cpu: usize) -> bool {
+    table_word(|table| table.flags(cpu)).is_some_and(relay_table::tells_of_remote_post)
 }
 
 fn mappings_of(cpu: usize) -> usize {
@@ -352,14 +363,18 @@ fn note(cpu: usize, event: Event, vector: u8, arg: u64) {
 
 /// What the paravisor's table says about a lane.
 fn slot(cpu: usize, lane: usize) -> Slot {
-    let Some(options) = OPTIONS.get() else { return Slot::Unmapped };
-    let Some(table) = options.relay_table else { return Slot::Unmapped };
-    let Some(word) = (options.read_private)(table.slot(cpu, lane)) else { return Slot::Unmapped };
-    match forward::lane(word) {
-        Some(lane) => {
-            let pair = (options.read_private)(forward::address(table, cpu, lane));
-            pair.map_or(Slot::Unmapped, |pair| forward::target(pair, lane))
-        }
-        None => Slot::from_word(word),
-    }
+    let Some(word) = word(cpu, lane) else { return Slot::Unmapped };
+    let Some(lane) = forward::lane(word) else { return Slot::from_word(word) };
+    let pair = table_word(|table| forward::address(table, cpu, lane));
+    pair.map_or(Slot::Unmapped, |pair| forward::target(pair, lane))
+}
+
+/// The paravisor's word for a lane.
+fn word(cpu: usize, lane: usize) -> Option<u64> {
+    table_word(|table| table.slot(cpu, lane))
+}
+
+fn table_word(address: impl FnOnce(RelayTable) -> u64) -> Option<u64> {
+    let Options { relay_table, read_private, .. } = OPTIONS.get()?;
+    read_private(address((*relay_table)?))
 }

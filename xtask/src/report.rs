@@ -58,7 +58,7 @@ pub struct Sweep {
     pub walks: u64,
     /// Interrupts that were rung.
     pub rings: u64,
-    /// Interrupts among them that L2 took.
+    /// Interrupts that L2 took, of these and of those that made it exit.
     pub delivered: u64,
     /// Ways at whose end L1 was refused to enter L2.
     pub refused: u64,
@@ -84,6 +84,12 @@ pub struct Sweep {
     pub tardy: u64,
     /// Interrupts that L2 took although one of higher priority had been rung.
     pub inverted: u64,
+    /// Interrupts that were rung on another CPU, which did not post them in time.
+    pub unanswered: u64,
+    /// Interrupts that were to wait in a bank of the relay for a drain.
+    pub banked: u64,
+    /// Interrupts that were rung to make L2 exit.
+    pub starts: u64,
 }
 
 /// The figures of one way: a device's interrupt to one vector of L2 on one CPU.

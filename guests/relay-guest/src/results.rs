@@ -41,7 +41,11 @@ pub(crate) fn nothing_unexpected() -> Result<(), Failure> {
         is_of_device(vector)
             || matches!(
                 vector,
-                vectors::SERIAL | vectors::TIMER | vectors::SOFTWARE | vectors::QUOTE
+                vectors::SERIAL
+                    | vectors::TIMER
+                    | vectors::SOFTWARE
+                    | vectors::QUOTE
+                    | vectors::ECHO
             )
     };
     let unexpected = |vector: &u8| !is_known(*vector) && handled::of(*vector) > 0;

@@ -13,7 +13,7 @@
 //! | `devices`      | PCI ids given to the TD                           | `1234:11e8,1af4:1110` |
 //! | `unasked`      | `vector:count`: posted to the first CPU as it halts | none                |
 //! | `flood`        | `lanes:total`: rung in bursts on each CPU, see `provoke` | none         |
-//! | `sweep`        | `vector:lanes:starter:cpu`: rung after each instruction of L1, see `provoke` | none |
+//! | `sweep`        | `vector:lanes:starter:cpu[:echo]`: rung after each instruction of L1, see `provoke` | none |
 //! | `resume`       | who goes on when L2 was given memory: `l2`, or `l1` | `l2`                |
 //! | `quotes`       | `honest`, `reverse`, `silent`, `double`, `early`, `at-once`, `late`, `length`, `garbage`, `never`, `refuse` | `honest` |
 //! | `unnotified`   | a CPU that is refused the event notification      | none                  |
@@ -191,7 +191,7 @@ impl CommandLine {
             "unasked" => self.unasked = Some(unasked(value).ok_or(bad("vector:count"))?),
             "flood" => self.flood = Some(flood(value).ok_or(bad("lanes:total"))?),
             "sweep" => {
-                self.sweep = Some(sweep(value).ok_or(bad("vector:lanes:starter:cpu"))?);
+                self.sweep = Some(sweep(value).ok_or(bad("vector:lanes:starter:cpu[:echo]"))?);
             }
             "resume" => self.resume_l1 = is_l1(value).ok_or(bad("`l1` or `l2`"))?,
             "conversion" => {
@@ -245,7 +245,8 @@ fn flood(value: &str) -> Option<FloodPlan> {
     Some(FloodPlan { lanes, total: total.parse().ok()? })
 }
 
-/// Reserved vectors to be rung: the first, how many, the one that makes L2 exit or 0, and whose they are.
+/// Reserved vectors to be rung: the first, how many, the one that makes L2 exit or 0, and whose they are; and the
+/// vector that L2 sends for each of them, if it does.
 fn sweep(value: &str) -> Option<SweepPlan> {
     let mut parts = value.split(':').map(|part| number(part).and_then(|n| u8::try_from(n).ok()));
     let mut next = || parts.next().flatten();
@@ -255,7 +256,11 @@ fn sweep(value: &str) -> Option<SweepPlan> {
     let starter = next().filter(|starter| *starter == 0 || reserved(starter))?;
     let target = next().filter(|target| *target < 16)?;
     let starter = (starter != 0).then_some(starter);
-    parts.next().is_none().then_some(SweepPlan { vector, lanes, starter, target })
+    let echo = match parts.next() {
+        Some(echo) => Some(echo.filter(|echo| *echo >= 16)?),
+        None => None,
+    };
+    parts.next().is_none().then_some(SweepPlan { vector, lanes, starter, target, echo })
 }
 
 fn unasked(value: &str) -> Option<Unasked> {
@@ -302,7 +307,7 @@ mod tests {
     fn every_key_is_understood() {
         let text = "host=kvm vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
                     relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts \
-                    resume=l1 sweep=0x5f:32:0x40:1 \
+                    resume=l1 sweep=0x5f:32:0x40:1:84 \
                     flood=8:1000 quotes=reverse unnotified=1";
         let parsed = CommandLine::parse(text).unwrap();
         assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
@@ -310,7 +315,8 @@ mod tests {
         assert_eq!(parsed.unasked, Some(Unasked { vector: 95, count: 10 }));
         assert_eq!((parsed.conversion, parsed.resume_l1), (Conversion::Parts, true));
         assert_eq!(parsed.flood, Some(FloodPlan { lanes: 8, total: 1000 }));
-        let plan = SweepPlan { vector: 0x5f, lanes: 32, starter: Some(0x40), target: 1 };
+        let (starter, echo) = (Some(0x40), Some(84));
+        let plan = SweepPlan { vector: 0x5f, lanes: 32, starter, target: 1, echo };
         assert_eq!(parsed.sweep, Some(plan));
         assert_eq!((parsed.quotes, parsed.unnotified), (Manner::Reverse, Some(1)));
         assert_eq!(parsed.log, log::LevelFilter::Debug);
@@ -342,7 +348,8 @@ mod tests {
             "sweep=0x60:1:0:0",
             "sweep=0x40:33:0:0",
             "sweep=0x40:1:0",
-            "sweep=0x40:1:0:0:0",
+            "sweep=0x40:1:0:0:15",
+            "sweep=0x40:1:0:0:84:0",
         ] {
             let error = CommandLine::parse(text).unwrap_err();
             assert!(matches!(error, Error::BadValue { .. }), "{text}");

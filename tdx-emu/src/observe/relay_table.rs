@@ -4,8 +4,9 @@
 //! Each virtual CPU has a block whose first page is the virtual-APIC page of L2. At 0x1000 there are 32
 //! slots, one word each: the index of a dword in that page (upper ten bits) and the bit inside it (low
 //! half). The dwords of the IRR, and the eight from 0x800 on, stand for vectors of L2; 0x824 holds
-//! interrupts that L2 masked; anything else means that nothing is mapped. Reading it here lets the
-//! figures be made without asking the software being measured.
+//! interrupts that L2 masked; anything else means that nothing is mapped. At 0x1104 there is a dword whose
+//! lowest bit says that another CPU posted something. Reading it here lets the figures be made without asking
+//! the software being measured.
 
 /// First vector of the block that L1 reserves for relayed interrupts.
 pub(crate) const FIRST_RESERVED: u8 = 0x40;
@@ -15,6 +16,12 @@ pub(crate) const LANES: usize = 32;
 
 /// Where the slots begin in a block.
 const SLOTS: u64 = 0x1000;
+
+/// The eight bytes of a block whose upper half says what other CPUs left.
+const FLAGS: u64 = 0x1100;
+
+/// In them: a vector of L2 was posted.
+const REMOTE_POST: u64 = 1 << 32;
 
 /// Where the table lies in the TD's private memory.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +36,28 @@ impl RelayTable {
     /// Address of the slot word of a lane.
     pub(crate) fn slot(&self, cpu: usize, lane: usize) -> u64 {
         let slots = SLOTS + u64::try_from(lane * size_of::<u64>()).unwrap_or(0);
-        let blocks = u64::try_from(cpu).unwrap_or(0).wrapping_mul(self.stride);
-        self.base.wrapping_add(blocks).wrapping_add(slots)
+        self.block(cpu).wrapping_add(slots)
     }
+
+    /// Address of what says that others left something.
+    pub(crate) fn flags(&self, cpu: usize) -> u64 {
+        self.block(cpu).wrapping_add(FLAGS)
+    }
+
+    fn block(&self, cpu: usize) -> u64 {
+        let blocks = u64::try_from(cpu).unwrap_or(0).wrapping_mul(self.stride);
+        self.base.wrapping_add(blocks)
+    }
+}
+
+/// Whether a slot word is that of a vector that waits until its CPU is about to enter L2.
+pub(crate) fn is_banked(word: u64) -> bool {
+    (0x800..0x820).contains(&(word >> 54 << 2)) && matches!(Slot::from_word(word), Slot::Relayed(_))
+}
+
+/// Whether flags tell of a vector that another CPU posted.
+pub(crate) fn tells_of_remote_post(flags: u64) -> bool {
+    flags & REMOTE_POST != 0
 }
 
 /// Index of the lane of a vector, if it belongs to the reserved block.
@@ -73,7 +99,7 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use super::{RelayTable, Slot, lane_of};
+    use super::{RelayTable, Slot, is_banked, lane_of};
 
     #[test]
     fn a_slot_word_names_bank_and_bit() {
@@ -84,6 +110,8 @@ mod tests {
         assert_eq!(Slot::from_word(word(0x808, 17)), Slot::Relayed(81));
         assert_eq!(Slot::from_word(word(0x81c, 31)), Slot::Relayed(255));
         assert_eq!(Slot::from_word(word(0x824, 31)), Slot::Held);
+        assert!(is_banked(word(0x808, 17)) && is_banked(word(0x81c, 31)));
+        assert!(!is_banked(word(0x220, 17)) && !is_banked(word(0x820, 17)));
     }
 
     #[test]
@@ -108,6 +136,7 @@ mod tests {
     fn slots_lie_behind_the_page_of_each_block() {
         let table = RelayTable { base: 0xffe0_1000, stride: 0x2000 };
         assert_eq!(table.slot(2, 3), 0xffe0_1000 + 0x4000 + 0x1000 + 24);
+        assert_eq!(table.flags(2), 0xffe0_1000 + 0x4000 + 0x1100);
         assert_eq!(lane_of(0x3f), None);
         assert_eq!(lane_of(0x5f), Some(31));
         assert_eq!(lane_of(0x60), None);

@@ -8,7 +8,7 @@ use tdcall::ExitReason;
 
 use super::{
     flood::{self, Flood},
-    walk::{self, Refused, Sweep, Trapped},
+    walk::{self, Ran, Refused, Sweep, Trapped},
 };
 use crate::{
     iommu,
@@ -46,25 +46,54 @@ pub(crate) fn before(vm: usize, vmcb: Vmcb, trapped: Trapped) {
         && let Some(flood) = FLOOD.get()
         && !flood.springs(cpu)
     {
-        flood.burst(cpu, |vector| ring(cpu, vector));
+        flood.burst(cpu, |vector| ring_here(cpu, vector));
     }
     let Some(sweep) = SWEEP.get() else { return };
     let mut sweep = sweep.lock();
     if vm != 0 {
         if let Some(vector) = sweep.starter(cpu) {
-            iommu::ring(cpu, vector);
+            let target = sweep.target();
+            sweep.started(observe::relayed_as(target, vector));
+            iommu::ring(target, vector);
         }
     } else if sweep.walks(cpu)
         && let Some(vector) = sweep.boundary(vmcb.rip(), trapped)
     {
-        let relayed = ring(sweep.target(), vector);
-        sweep.rung(relayed);
+        // Awaited before it is rung: another CPU may be quick.
+        let target = sweep.target();
+        let waits = sweep.rung(observe::relayed_as(target, vector));
+        if observe::is_banked(target, vector) {
+            sweep.note_banked();
+        }
+        iommu::ring(target, vector);
+        drop(sweep);
+        if waits
+            && !came_about(Sweep::is_answered)
+            && let Some(sweep) = SWEEP.get()
+        {
+            sweep.lock().give_up();
+        }
     }
 }
 
-/// Rings reserved `vector` of `cpu`. Returns what L2 will take, `None` if the vector stands for nothing.
-fn ring(cpu: usize, vector: u8) -> Option<u8> {
-    observe::relayed_as(cpu, vector).filter(|_| iommu::ring(cpu, vector))
+/// Waits until another CPU brings about that `condition` holds, and not for ever.
+fn came_about(condition: impl Fn(&Sweep) -> bool) -> bool {
+    const PATIENCE: u64 = 1 << 33;
+    let holds = || SWEEP.get().is_some_and(|sweep| condition(&sweep.lock()));
+    let since = ::cpu::tsc();
+    while !holds() {
+        if ::cpu::tsc().wrapping_sub(since) > PATIENCE {
+            return false;
+        }
+        core::hint::spin_loop();
+    }
+    true
+}
+
+/// Rings reserved `vector` of `cpu`. Returns what L2 will take there, `None` if the vector stands for nothing.
+fn ring_here(cpu: usize, vector: u8) -> Option<u8> {
+    let destination = observe::relayed_as(cpu, vector).filter(|(end, _)| *end == cpu);
+    destination.filter(|_| iommu::ring(cpu, vector)).map(|(_, vector)| vector)
 }
 
 /// Makes L1 stop behind its next instruction if it is being walked through. Not while an interrupt is
@@ -87,14 +116,20 @@ pub(crate) fn hide(vmcb: Vmcb) {
 /// L2 exits to L1 for `reason`, with `rax` in RAX.
 pub(crate) fn l2_exit(reason: ExitReason, rax: u64) {
     let asks = |mark| reason == ExitReason::CPUID && rax == mark;
-    with(|sweep, cpu| if asks(walk::MARK) { sweep.asked(cpu) } else { sweep.exited(cpu) });
+    let ran = if reason == ExitReason::EXTERNAL_INTERRUPT { Ran::Perhaps } else { Ran::Yes };
+    // What another CPU has still to take is no reason to call this one late.
+    let is_alone = |sweep: &Sweep| !sweep.is_awaited_but_on(cpus::current());
+    if asks(walk::MARK) && traps() && !came_about(is_alone) {
+        with(|sweep, _| sweep.despair());
+    }
+    with(|sweep, cpu| if asks(walk::MARK) { sweep.asked(cpu) } else { sweep.exited(cpu, ran) });
     let Some(flood) = FLOOD.get() else { return };
     let cpu = cpus::current();
     if asks(flood::MARK) {
         flood.flow(cpu);
-        (0..cpus::count()).for_each(|cpu| flood.burst(cpu, |vector| ring(cpu, vector)));
+        (0..cpus::count()).for_each(|cpu| flood.burst(cpu, |vector| ring_here(cpu, vector)));
     } else if flood.springs(cpu) && reason != ExitReason::EXTERNAL_INTERRUPT {
-        flood.burst(cpu, |vector| ring(cpu, vector));
+        flood.burst(cpu, |vector| ring_here(cpu, vector));
     }
 }
 
@@ -105,7 +140,14 @@ pub(crate) fn l1_interrupt(vector: u8, rip: u64) {
 
 /// L1 enters L2, or is refused to.
 pub(crate) fn vp_enter(refused: Refused) {
-    with(|sweep, cpu| sweep.entered(cpu, refused));
+    with(|sweep, cpu| {
+        // The CPU that walks stands still, so what was posted for it is still there.
+        let walker = if refused == Refused::No { sweep.waits_for(cpu) } else { None };
+        if walker.is_some_and(observe::has_remote_post) {
+            sweep.answer();
+        }
+        sweep.entered(cpu, refused);
+    });
 }
 
 /// L2 takes `vector`.

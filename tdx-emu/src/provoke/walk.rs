@@ -9,8 +9,14 @@
 //! the same each time, because another CPU is waited for, may have hidden instructions of the reference from
 //! those walks: further ones ring wherever none was rung yet.
 //!
-//! A ring on the CPU that walks must be taken when L2 runs next: one that L2 takes only after another exit was left
-//! lying and is counted as tardy. And L2 must take what pends by priority: a lower vector first means that the
+//! A ring may end elsewhere than where it is rung: L1 passes it on to another CPU, or L2 sends an interrupt to the
+//! CPU that walks for each ring that it takes (the *echo*). What is awaited is always what comes in the end, and
+//! where. If it is rung on another CPU than the one that walks, this one waits at its boundary until the other has
+//! posted and is back in L2: so the whole of that post, its kick included, falls between two instructions.
+//!
+//! What is awaited on the CPU that walks must be taken when L2 runs next there: what L2 takes only after another
+//! exit was left lying and is counted as tardy. An exit for an interrupt of L1 is no such one: it may come before
+//! L2 had its turn. And L2 must take what pends by priority: a lower vector first means that the
 //! entry did not know of the ring. No walk begins before L2 took every ring of the last one. A ring that never
 //! arrives therefore ends the sweep early, and one that arrives twice is counted: neither passes for success.
 
@@ -19,6 +25,11 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use core::fmt;
 #[cfg(not(target_os = "none"))]
 use std::collections::BTreeSet;
+
+/// What was counted.
+mod figures;
+
+use self::figures::Figures;
 
 /// The CPUID leaf by which L2 asks for a walk.
 pub(crate) const MARK: u64 = 0x4c59_4348;
@@ -36,10 +47,12 @@ pub(crate) struct Plan {
     pub(crate) vector: u8,
     /// How many vectors are rung in a walk, this one and those that follow it in the block.
     pub(crate) lanes: u8,
-    /// The reserved vector that makes L2 exit; `None` if L2 does by itself.
+    /// The reserved vector, of the same CPU, that makes L2 exit; `None` if L2 does by itself.
     pub(crate) starter: Option<u8>,
     /// The CPU whose vectors they are.
     pub(crate) target: u8,
+    /// The vector that L2 sends to the CPU that walks when it takes a ring, if it does.
+    pub(crate) echo: Option<u8>,
 }
 
 /// Why L0 stands at a boundary.
@@ -49,6 +62,15 @@ pub(crate) enum Trapped {
     Yes,
     /// Something else made L1 exit, and it may not have moved.
     No,
+}
+
+/// Whether L2 executed anything since it was entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// It exits for an instruction of its own.
+    Yes,
+    /// An interrupt of L1 ends its run, which may have been there before it began.
+    Perhaps,
 }
 
 /// How L1's attempt to enter L2 ended.
@@ -88,25 +110,14 @@ pub(crate) struct Sweep {
     rings: usize,
     /// Where the handler of a ring returns to.
     suspended: Option<u64>,
-    /// For each vector of L2: whether it is awaited.
-    awaited: [bool; 256],
-    ours: [bool; 256],
+    /// What is awaited, and what ever was: vectors of L2, and the CPUs that take them.
+    awaited: BTreeSet<(usize, u8)>,
+    ours: BTreeSet<(usize, u8)>,
+    /// The CPU that was rung has posted what it took, and is back in L2.
+    answered: bool,
+    /// Another CPU was waited for in vain; that is not done twice.
+    is_hopeless: bool,
     figures: Figures,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Figures {
-    walks: u64,
-    rings: u64,
-    delivered: u64,
-    refused: u64,
-    unmapped: u64,
-    astray: u64,
-    twice: u64,
-    late: u64,
-    short: u64,
-    tardy: u64,
-    inverted: u64,
 }
 
 impl Sweep {
@@ -125,21 +136,11 @@ impl Sweep {
             last: None,
             rings: 0,
             suspended: None,
-            awaited: [false; 256],
-            ours: [false; 256],
-            figures: Figures {
-                walks: 0,
-                rings: 0,
-                delivered: 0,
-                refused: 0,
-                unmapped: 0,
-                astray: 0,
-                twice: 0,
-                late: 0,
-                short: 0,
-                tardy: 0,
-                inverted: 0,
-            },
+            awaited: BTreeSet::new(),
+            ours: BTreeSet::new(),
+            answered: false,
+            is_hopeless: false,
+            figures: Figures::NEW,
         }
     }
 
@@ -151,10 +152,10 @@ impl Sweep {
     /// L2 asks for a walk on `cpu`.
     pub(crate) fn asked(&mut self, cpu: usize) {
         self.look_for_tardy(cpu);
-        if self.is_complete() || self.phase != Phase::Idle {
+        if self.is_complete() || self.phase == Phase::Walking {
             return;
         }
-        if self.awaited.contains(&true) {
+        if !self.awaited.is_empty() {
             self.figures.late += 1;
             return;
         }
@@ -162,21 +163,36 @@ impl Sweep {
     }
 
     /// L2 exits to L1 on `cpu` for another reason.
-    pub(crate) fn exited(&mut self, cpu: usize) {
-        self.look_for_tardy(cpu);
-        if self.phase == Phase::Armed && self.cpu == cpu && self.starter.is_none() {
+    pub(crate) fn exited(&mut self, cpu: usize, ran: Ran) {
+        if ran == Ran::Yes {
+            self.look_for_tardy(cpu);
+        }
+        // What is to make L2 exit may come late, from another CPU: then another exit is none of that way.
+        let begins = self.plan.starter.is_none() || ran == Ran::Perhaps;
+        if begins && self.phase == Phase::Armed && self.cpu == cpu && self.starter.is_none() {
             self.phase = Phase::Walking;
             self.figures.walks += 1;
             (self.position, self.rings, self.last, self.suspended) = (0, 0, None, None);
         }
     }
 
-    /// L2 exits: it ran, and must have taken what was rung.
+    /// Whether another CPU than `cpu` has still to take something.
+    pub(crate) fn is_awaited_but_on(&self, cpu: usize) -> bool {
+        !self.is_hopeless && self.awaited.iter().any(|(end, _)| *end != cpu)
+    }
+
+    /// What other CPUs have still to take does not come.
+    pub(crate) fn despair(&mut self) {
+        self.is_hopeless = true;
+    }
+
+    /// L2 exits: it ran, and must have taken what was awaited here.
     fn look_for_tardy(&mut self, cpu: usize) {
-        let ran = self.phase == Phase::Idle && self.cpu == cpu && self.target() == cpu;
+        let ran = self.phase == Phase::Idle && self.cpu == cpu;
         if ran && self.rings > 0 {
             self.rings = 0;
-            self.figures.tardy += u64::from(self.awaited.contains(&true));
+            let here = self.awaited.iter().any(|(end, _)| *end == cpu);
+            self.figures.tardy += u64::from(here);
         }
     }
 
@@ -184,6 +200,14 @@ impl Sweep {
     pub(crate) fn starter(&mut self, cpu: usize) -> Option<u8> {
         let due = self.phase == Phase::Armed && self.cpu == cpu;
         if due { self.starter.take() } else { None }
+    }
+
+    /// What makes it exit stands for a vector of L2, which must be taken as what is rung is.
+    pub(crate) fn started(&mut self, destination: Option<(usize, u8)>) {
+        let Some(destination) = destination.filter(|_| self.plan.echo.is_none()) else { return };
+        self.awaited.insert(destination);
+        self.ours.insert(destination);
+        self.figures.starts += 1;
     }
 
     /// Whether L1 must stop at its next boundary on `cpu`.
@@ -229,15 +253,45 @@ impl Sweep {
         Some(BLOCK + lane)
     }
 
-    /// What was to be rung stands for `vector` of L2, or for nothing.
-    pub(crate) fn rung(&mut self, vector: Option<u8>) {
-        let Some(vector) = vector else {
+    /// What was to be rung stands for a vector of L2 on the CPU that takes it, or for nothing. Returns whether the CPU
+    /// that walks has to wait for another one's answer.
+    pub(crate) fn rung(&mut self, destination: Option<(usize, u8)>) -> bool {
+        let Some(destination) = destination else {
             self.figures.unmapped += 1;
-            return;
+            return false;
         };
-        self.awaited[usize::from(vector)] = true;
-        self.ours[usize::from(vector)] = true;
+        let awaited = self.plan.echo.map_or(destination, |echo| (self.cpu, echo));
+        self.awaited.insert(awaited);
+        self.ours.insert(awaited);
         self.figures.rings += 1;
+        self.answered = self.target() == self.cpu;
+        !self.answered
+    }
+
+    /// What was rung waits in a bank for a drain.
+    pub(crate) fn note_banked(&mut self) {
+        self.figures.banked += 1;
+    }
+
+    /// Whether the CPU that was rung has answered.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// The answer is given up.
+    pub(crate) fn give_up(&mut self) {
+        self.figures.unanswered += 1;
+    }
+
+    /// The CPU that walks, if `cpu` is the one whose answer it waits for.
+    pub(crate) fn waits_for(&self, cpu: usize) -> Option<usize> {
+        let waits = self.phase == Phase::Walking && !self.answered && self.target() == cpu;
+        (waits && self.rings > 0).then_some(self.cpu)
+    }
+
+    /// The CPU that was rung has posted and enters L2.
+    pub(crate) fn answer(&mut self) {
+        self.answered = true;
     }
 
     /// L1 takes reserved `vector` on `cpu` before the instruction at `rip`.
@@ -267,13 +321,13 @@ impl Sweep {
 
     /// L2 takes `vector` on `cpu`.
     pub(crate) fn delivered(&mut self, cpu: usize, vector: u8) {
-        let vector = usize::from(vector);
-        let here = cpu == self.target() && cpu == self.cpu && self.phase == Phase::Idle;
-        self.figures.inverted += u64::from(here && self.awaited[vector + 1..].contains(&true));
-        if cpu != self.target() || !self.ours[vector] {
+        let here = cpu == self.cpu && self.phase == Phase::Idle;
+        let higher = |(end, other): &(usize, u8)| *end == cpu && *other > vector;
+        self.figures.inverted += u64::from(here && self.awaited.iter().any(higher));
+        if !self.ours.contains(&(cpu, vector)) {
             return;
         }
-        let awaited = core::mem::replace(&mut self.awaited[vector], false);
+        let awaited = self.awaited.remove(&(cpu, vector));
         self.figures.delivered += u64::from(awaited);
         self.figures.twice += u64::from(!awaited);
     }
@@ -293,16 +347,18 @@ impl Sweep {
 impl fmt::Display for Sweep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rips: BTreeSet<_> = self.reference.iter().collect();
-        let lost = self.awaited.iter().filter(|awaited| **awaited).count();
+        let lost = self.awaited.len();
         let Figures { walks, rings, delivered, refused, unmapped, .. } = self.figures;
-        let Figures { astray, twice, late, short, tardy, inverted, .. } = self.figures;
+        let Figures {
+            astray, twice, late, short, tardy, inverted, unanswered, banked, starts, ..
+        } = self.figures;
         write!(
             f,
             concat!(
                 r#"{{"type":"sweep","vector":{},"target":{},"positions":{},"complete":{},"walks":{},"#,
                 r#""rings":{},"delivered":{},"refused":{},"unmapped":{},"rips":{},"missed":{},"more":{},"#,
                 r#""astray":{},"lost":{},"twice":{},"late":{},"short":{},"tardy":{},"#,
-                r#""inverted":{}}}"#
+                r#""inverted":{},"unanswered":{},"banked":{},"starts":{}}}"#
             ),
             self.plan.vector,
             self.plan.target,
@@ -323,120 +379,12 @@ impl fmt::Display for Sweep {
             short,
             tardy,
             inverted,
+            unanswered,
+            banked,
+            starts,
         )
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Plan, Refused, Sweep, Trapped};
-
-    const PLAN: Plan = Plan { vector: 0x5f, lanes: 1, starter: None, target: 0 };
-
-    /// One walk over the instructions at `rips`; returns where it was rung, and with what.
-    fn walk(sweep: &mut Sweep, rips: &[u64]) -> Vec<(u64, u8)> {
-        sweep.asked(0);
-        sweep.exited(0);
-        let rung = rips.iter().filter_map(|&rip| {
-            let vector = sweep.boundary(rip, Trapped::Yes)?;
-            sweep.rung(Some(vector + 0x20));
-            Some((rip, vector))
-        });
-        let rung = rung.collect();
-        sweep.entered(0, Refused::No);
-        rung
-    }
-
-    #[test]
-    fn each_boundary_is_rung_once_and_in_order() {
-        let mut sweep = Sweep::new(PLAN);
-        assert_eq!(walk(&mut sweep, &[10, 20, 30]), []);
-        for rip in [10, 20, 30] {
-            assert_eq!(walk(&mut sweep, &[10, 20, 30]), [(rip, 0x5f)]);
-            sweep.delivered(0, 0x7f);
-        }
-        assert!(sweep.is_complete());
-        assert_eq!(walk(&mut sweep, &[10, 20, 30]), []);
-        let report = sweep.to_string();
-        assert!(
-            report.contains(r#""complete":true,"walks":4,"rings":3,"delivered":3"#),
-            "{report}"
-        );
-        assert!(
-            report.contains(r#""missed":0,"more":0,"astray":0,"lost":0,"twice":0"#),
-            "{report}"
-        );
-    }
-
-    #[test]
-    fn several_lanes_share_a_walk_and_their_handlers_do_not_count() {
-        let mut sweep = Sweep::new(Plan { lanes: 2, ..PLAN });
-        let rips = [10, 20, 30, 40];
-        walk(&mut sweep, &rips);
-        assert_eq!(walk(&mut sweep, &rips), [(10, 0x5f), (30, 0x40)]);
-        sweep.delivered(0, 0x7f);
-        sweep.delivered(0, 0x60);
-        sweep.asked(0);
-        sweep.exited(0);
-        assert_eq!(sweep.boundary(10, Trapped::Yes), None);
-        assert_eq!(sweep.boundary(20, Trapped::Yes), Some(0x5f));
-        sweep.taken(0, 0x5f, 20);
-        assert_eq!(sweep.boundary(90, Trapped::Yes), None);
-        assert_eq!(sweep.boundary(20, Trapped::Yes), None, "back from the handler");
-        assert_eq!(sweep.boundary(30, Trapped::Yes), None);
-        assert_eq!(sweep.boundary(40, Trapped::Yes), Some(0x40));
-        sweep.entered(0, Refused::Yes);
-        assert!(sweep.is_complete());
-    }
-
-    #[test]
-    fn what_the_regular_walks_did_not_meet_is_rung_at_later() {
-        let mut sweep = Sweep::new(PLAN);
-        walk(&mut sweep, &[10, 20]);
-        for rip in [10, 99] {
-            assert_eq!(walk(&mut sweep, &[10, 99]), [(rip, 0x5f)]);
-            sweep.delivered(0, 0x7f);
-        }
-        assert!(!sweep.is_complete());
-        assert_eq!(walk(&mut sweep, &[10, 15, 20]), [(20, 0x5f)]);
-        assert!(sweep.is_complete());
-        assert!(sweep.to_string().contains(r#""missed":0,"more":1,"astray":2"#), "{sweep}");
-    }
-
-    #[test]
-    fn a_ring_that_does_not_arrive_ends_the_sweep_and_one_too_many_is_told() {
-        let mut sweep = Sweep::new(PLAN);
-        walk(&mut sweep, &[10, 20]);
-        walk(&mut sweep, &[10, 20]);
-        assert_eq!(walk(&mut sweep, &[10, 20]), []);
-        let report = sweep.to_string();
-        assert!(report.contains(r#""complete":false"#) && report.contains(r#""lost":1"#));
-        sweep.delivered(0, 0x7f);
-        sweep.delivered(0, 0x7f);
-        assert!(sweep.to_string().contains(r#""twice":1"#));
-        assert!(sweep.to_string().contains(r#""tardy":1"#), "L2 exited before it took it");
-    }
-
-    #[test]
-    fn a_lower_vector_before_a_ring_is_told() {
-        let mut sweep = Sweep::new(PLAN);
-        walk(&mut sweep, &[10]);
-        walk(&mut sweep, &[10]);
-        sweep.delivered(0, 0x60);
-        sweep.delivered(0, 0x7f);
-        sweep.delivered(0, 0x60);
-        assert!(sweep.to_string().contains(r#""inverted":1"#), "{sweep}");
-    }
-
-    #[test]
-    fn a_starter_makes_l2_exit_once() {
-        let mut sweep = Sweep::new(Plan { starter: Some(0x40), ..PLAN });
-        sweep.asked(0);
-        assert_eq!(
-            (sweep.starter(1), sweep.starter(0), sweep.starter(0)),
-            (None, Some(0x40), None)
-        );
-        sweep.exited(0);
-        assert!(sweep.walks(0) && !sweep.walks(1));
-    }
-}
+mod tests;

@@ -24,6 +24,12 @@ pub mod vmbus_messages;
 /// A host that sends payloads of proxy interrupts.
 pub mod proxy_payload;
 
+/// A host that writes into a ring.
+pub mod ring_reader;
+
+/// A host that reads from a ring.
+pub mod ring_writer;
+
 mod input;
 
 pub use input::Input;
@@ -32,10 +38,12 @@ pub use input::Input;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their binaries and corpora.
-pub const TARGETS: [(&str, Target); 3] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("vmbus_messages", vmbus_messages::run),
     ("synic_pages", synic_pages::run),
     ("proxy_payload", proxy_payload::run),
+    ("ring_reader", ring_reader::run),
+    ("ring_writer", ring_writer::run),
 ];
 
 /// Makes the body of a binary: libFuzzer's entry, or a `main` that runs files.

@@ -25,6 +25,11 @@ impl<'a> Changing<'a> {
         Self { words, input: RefCell::new(input) }
     }
 
+    /// The memory without the changes.
+    pub(crate) fn words(&self) -> &[AtomicU32] {
+        &self.words
+    }
+
     /// Lets the host change a word, or not.
     pub(crate) fn change(&self, near: usize) {
         let mut input = self.input.borrow_mut();
@@ -84,7 +89,7 @@ pub fn run(input: &[u8]) {
     let slot = usize::from(sint.get()) * 256;
     let (message, flags) = (input.bytes(64), input.bytes(64));
     let memory = Changing::new(PAGE_SIZE, input);
-    memory.words.write(slot, message);
+    memory.words().write(slot, message);
     let page = MessagePage::new(&memory).expect("a page is large enough");
     for _ in 0..4 {
         let Some(taken) = page.take(sint) else { break };
@@ -95,7 +100,7 @@ pub fn run(input: &[u8]) {
             let _ = proxy_interrupt::parse(message.payload());
         }
     }
-    memory.words.write(slot, flags);
+    memory.words().write(slot, flags);
     let mut last = None;
     EventFlags::new(&memory).expect("a page is large enough").take(sint, |flag| {
         assert!(flag < 2048 && last.is_none_or(|last| last < flag));

@@ -134,6 +134,18 @@ fn a_channel_lives_from_offer_to_unload() {
 }
 
 #[test]
+fn memory_of_one_channel_makes_no_rings_of_another() {
+    let mut host = Host::new(0x6_0000, &[17, 18]);
+    let (mut client, handles) = offered(&mut host);
+    let ring = gpadl(&mut client, &mut host, handles[0]);
+    let open = Open::new(ring, 8, 0);
+    assert_eq!(client.open(handles[1], &open), Err(Refused::GpadlState));
+    let sint = SintIndex::VMBUS;
+    assert_eq!(client.open_reserved(handles[1], &open, sint), Err(Refused::GpadlState));
+    assert!(client.open(handles[0], &open).is_ok());
+}
+
+#[test]
 fn a_monitored_channel_is_signalled_by_its_bit() {
     let mut host = Host::new(0x6_0000, &[]);
     let (mut client, _) = offered(&mut host);

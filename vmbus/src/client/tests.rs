@@ -9,6 +9,9 @@ mod honest_host;
 /// Whole lives of connections and channels.
 mod life;
 
+/// SynIC, client and rings together.
+mod echo;
+
 /// Hosts that do not keep the rules.
 mod hostile;
 

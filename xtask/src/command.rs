@@ -19,6 +19,9 @@ mod bench;
 /// Takes very many interrupts.
 mod stress;
 
+/// Looks for inputs that break what holds.
+mod fuzz;
+
 /// Checks everything.
 mod test;
 
@@ -57,6 +60,8 @@ enum Command {
     Bench(bench::Options),
     /// Take very many interrupts on several CPUs while mappings come and go
     Stress(stress::Options),
+    /// Run fuzz targets under libFuzzer
+    Fuzz(fuzz::Options),
     /// Check everything: unit tests, loom, lints, gates, end-to-end tests
     Test(test::Options),
     /// What the continuous integration runs; the same as `test`
@@ -88,6 +93,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Boots(options) => boots::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Stress(options) => stress::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Test(options) | Command::Ci(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Gates(options) => gates::run(&options),

@@ -59,6 +59,14 @@ mod shared_memory;
 #[cfg(target_os = "none")]
 mod tdvmcall;
 
+/// What a TD exit asks of the host.
+#[cfg(any(target_os = "none", test))]
+mod td_exit;
+
+/// NMIs, and what ends a halt.
+#[cfg(any(target_os = "none", test))]
+mod nmi;
+
 /// Registers of the local APIC that are the host's.
 mod apic;
 

@@ -44,6 +44,9 @@ pub(crate) mod tdh_vp_enter;
 /// The run loop.
 pub(crate) mod run;
 
+/// System-management interrupts.
+pub(crate) mod smi;
+
 /// VM entry.
 pub(crate) mod entry;
 

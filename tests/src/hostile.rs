@@ -4,7 +4,9 @@
 use libtest_mimic::Trial;
 
 use crate::account;
-use crate::stand::{Stand, Verdict, check, said, scenario};
+use xtask::machine::Exit;
+
+use crate::stand::{Stand, Verdict, check, ended, said, scenario};
 
 /// Interrupts that the host makes up in a run.
 const UNASKED: u64 = 40;
@@ -25,7 +27,28 @@ pub(crate) fn scenarios() -> Vec<Trial> {
             bear(vector).run(|outcome| account::exact(outcome).map(drop))
         })
     }));
+    trials.push(scenario("hostile::an_smi_while_the_guest_runs_changes_nothing", smis));
+    trials.push(scenario(
+        "hostile::a_machine_check_by_smi_is_the_end_and_told_as_such",
+        machine_check,
+    ));
     trials
+}
+
+/// Each makes the virtual CPU exit to the host, which enters it again.
+fn smis() -> Verdict {
+    Stand::new(1, "scenario=demo").emulator_option("smis=plain:20").run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        said(outcome, "L0 | ", "smis: exits=20")
+    })
+}
+
+fn machine_check() -> Verdict {
+    Stand::new(1, "scenario=demo").emulator_option("smis=machine-check").run(|outcome| {
+        ended(outcome, &Exit::TD_DIED)?;
+        said(outcome, "L0 | error", "OTHER_SMI")?;
+        said(outcome, "L0 | error", "a machine-check SMI")
+    })
 }
 
 /// A run in which the host posts `vector` again and again.

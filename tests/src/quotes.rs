@@ -133,7 +133,12 @@ fn silent() -> Verdict {
         let (missed, at_once) = (l1.get("missed"), l1.get("at_once"));
         check!(missed + at_once == 4, "{missed} missed and {at_once} at once");
         l1.are(&[("notified", 0), ("polls", missed), ("timed_out", 0)])?;
-        host.are(&[("notified", 0)])
+        host.are(&[("notified", 0)])?;
+        // L1 halts meanwhile, so that its timer's interrupt is found where it was posted.
+        let timer = Figures::of(outcome, "L0 | ", "timer: cpu=0 ended=")?;
+        let (ended, recognised) = (timer.get("ended"), timer.get("recognised"));
+        check!((1..=ended).contains(&recognised), "{recognised} of {ended} timers recognised");
+        Ok(())
     })
 }
 

@@ -4,19 +4,30 @@
 use libtest_mimic::Trial;
 use xtask::machine::Exit;
 
-use crate::stand::{Stand, Verdict, check, ended, scenario};
+use crate::stand::{Stand, Verdict, check, ended, said, scenario};
 
 /// Fewer checks than this means that some were not made.
 const LEAST: u32 = 600;
 
 /// The scenarios of this theme.
 pub(crate) fn scenarios() -> Vec<Trial> {
-    vec![scenario("td_probe::the_module_does_what_its_documents_say", probe)]
+    vec![
+        scenario("td_probe::the_module_does_what_its_documents_say", || probe(1, &[])),
+        scenario("td_probe::a_halt_ends_by_what_it_should_and_nmis_are_one_bit", || {
+            let halts =
+                ["halt: an interrupt did not end it, an NMI did", "halt: an interrupt ended it"];
+            probe(2, &[halts[0], halts[1], "nmi: three more are one", "icr: INIT"])
+        }),
+    ]
 }
 
-fn probe() -> Verdict {
-    let stand = Stand::new(1, "").probe();
+/// A probe on `cpus` CPUs, which must have made the checks that are `named`.
+fn probe(cpus: u32, named: &[&str]) -> Verdict {
+    let stand = Stand::new(cpus, "").probe();
     stand.run(|outcome| {
+        for name in named {
+            said(outcome, "L1 | ok ", name)?;
+        }
         let failures: Vec<_> =
             outcome.console.iter().filter(|line| line.starts_with("L1 | FAIL")).collect();
         check!(failures.is_empty(), "{failures:#?}");

@@ -39,6 +39,9 @@ mod invalidation;
 /// L1's interrupts, and L2's.
 mod interrupts;
 
+/// NMIs, what a TD cannot be sent, and halts.
+pub(crate) mod non_maskable;
+
 /// The first CPU arrives from assembly.
 pub(crate) extern "C" fn run() -> ! {
     trap::load();
@@ -54,5 +57,6 @@ pub(crate) extern "C" fn run() -> ! {
     enter::run(tally);
     invalidation::run(tally);
     interrupts::run(tally);
+    non_maskable::run(tally);
     tally.end()
 }

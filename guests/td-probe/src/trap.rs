@@ -13,7 +13,7 @@ use cpu::interrupt::{Frame, Table};
 use spin::Once;
 use x86_64::structures::gdt::SegmentSelector;
 
-use crate::{boot, console};
+use crate::{boot, checks::non_maskable, console};
 
 /// Address of the instruction that is being tried.
 pub(crate) static START: AtomicU64 = AtomicU64::new(0);
@@ -106,7 +106,16 @@ pub(crate) fn interrupts() -> Interrupts {
     Interrupts { count: INTERRUPTS.load(Relaxed), last: INTERRUPT.load(Relaxed) }
 }
 
+/// NMIs that were taken, and how many the next handler is to send to its own CPU.
+pub(crate) static NMIS: AtomicU64 = AtomicU64::new(0);
+pub(crate) static BURST: AtomicU64 = AtomicU64::new(0);
+
 extern "C" fn handle(frame: &mut Frame) {
+    if frame.vector == 2 {
+        NMIS.fetch_add(1, Relaxed);
+        (0..BURST.swap(0, Relaxed)).for_each(|_| non_maskable::send_to_self());
+        return;
+    }
     if frame.vector >= 31 {
         INTERRUPTS.fetch_add(1, Relaxed);
         INTERRUPT.store(frame.vector, Relaxed);

@@ -3,7 +3,7 @@
 //!
 //! The module virtualizes priority, end of interrupt and the interrupt bitmaps; the host has
 //! identity, local vectors, the timer and interprocessor interrupts. Only x2APIC mode exists, and
-//! only what KVM offers a TD: there is no INIT, no start-up IPI, no SMI.
+//! only what KVM offers a TD: there is no INIT, no start-up IPI, no SMI, and an NMI is one bit.
 //!
 //! Spec: SDM "Extended XAPIC (x2APIC)"; TDX-BASE "Virtual APIC".
 
@@ -41,6 +41,13 @@ pub(crate) enum Effect {
         /// The vector.
         vector: u8,
     },
+    /// Send an NMI to virtual CPUs, a bit each.
+    NonMaskable {
+        /// The virtual CPUs.
+        targets: u64,
+    },
+    /// Something of that name, which no TD gets.
+    Impossible(&'static str),
     /// The timer ends when the TD's time-stamp counter has this value; 0 stops it.
     Deadline(u64),
     /// The timer ends after so many nanoseconds; 0 stops it.
@@ -161,13 +168,21 @@ impl Apic {
         Some(if changed { Effect::CountDown(0) } else { Effect::None })
     }
 
-    /// Only fixed and lowest-priority interrupts can be posted.
+    /// Only fixed and lowest-priority interrupts can be posted, and the module has a bit for an NMI. SMI,
+    /// INIT and start-up would change state that is not the host's.
     fn interrupt(&self, icr: u64) -> Option<Effect> {
         const LEVEL: u64 = 1 << 15;
+        const NMI: u64 = 4;
         let [vector, ..] = icr.to_le_bytes();
         let delivery_mode = icr >> 8 & 7;
-        if delivery_mode > 1 || icr & LEVEL != 0 || vector < 16 {
-            return None;
+        match delivery_mode {
+            _ if icr & LEVEL != 0 => return None,
+            0 | 1 if vector < 16 => return None,
+            0 | 1 | NMI => {}
+            2 => return Some(Effect::Impossible("SMI")),
+            5 => return Some(Effect::Impossible("INIT")),
+            6 => return Some(Effect::Impossible("start-up IPI")),
+            _ => return None,
         }
         let all = u64::MAX >> (64 - self.cpus);
         let own = 1 << self.id;
@@ -177,7 +192,11 @@ impl Apic {
             0b11 => all & !own,
             _ => self.destination(icr) & all,
         };
-        Some(Effect::Interrupt { targets, vector })
+        Some(if delivery_mode == NMI {
+            Effect::NonMaskable { targets }
+        } else {
+            Effect::Interrupt { targets, vector }
+        })
     }
 
     fn destination(&self, icr: u64) -> u64 {
@@ -244,12 +263,24 @@ mod tests {
     }
 
     #[test]
-    fn init_startup_smi_and_nmi_are_refused() {
+    fn init_startup_and_smi_are_refused_by_name() {
         let mut apic = Apic::new(0, 2);
-        for delivery_mode in [2, 4, 5, 6] {
-            assert_eq!(apic.write(ICR, 1 << 32 | delivery_mode << 8 | 0x40), None);
+        for (delivery_mode, name) in [(2, "SMI"), (5, "INIT"), (6, "start-up IPI")] {
+            let effect = apic.write(ICR, 1 << 32 | delivery_mode << 8 | 0x40);
+            assert_eq!(effect, Some(Effect::Impossible(name)));
         }
-        assert_eq!(apic.write(ICR, 1 << 32 | 8), None);
+        for nothing in [3 << 8 | 0x40, 7 << 8 | 0x40, 8] {
+            assert_eq!(apic.write(ICR, 1 << 32 | nothing), None);
+        }
+    }
+
+    #[test]
+    fn an_nmi_has_targets_and_no_vector() {
+        let mut apic = Apic::new(1, 2);
+        let mut effect = |icr| apic.write(ICR, icr);
+        assert_eq!(effect(4 << 8), Some(Effect::NonMaskable { targets: 0b01 }));
+        assert_eq!(effect(1 << 18 | 4 << 8), Some(Effect::NonMaskable { targets: 0b10 }));
+        assert_eq!(effect(3 << 18 | 4 << 8 | 9), Some(Effect::NonMaskable { targets: 0b01 }));
     }
 
     #[test]

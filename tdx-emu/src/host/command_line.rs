@@ -14,6 +14,7 @@
 //! | `unasked`      | `vector:count`: posted to the first CPU as it halts | none                |
 //! | `flood`        | `lanes:total`: rung in bursts on each CPU, see `provoke` | none         |
 //! | `sweep`        | `vector:lanes:starter:cpu[:echo]`: rung after each instruction of L1, see `provoke` | none |
+//! | `smis`         | `plain:count`, or `machine-check`: hit L2 after the first CPU halted | none |
 //! | `resume`       | who goes on when L2 was given memory: `l2`, or `l1` | `l2`                |
 //! | `quotes`       | `honest`, `reverse`, `silent`, `double`, `early`, `at-once`, `late`, `length`, `garbage`, `never`, `refuse` | `honest` |
 //! | `unnotified`   | a CPU that is refused the event notification      | none                  |
@@ -43,6 +44,15 @@ pub(crate) struct Unasked {
     pub(crate) vector: u8,
     /// How many.
     pub(crate) count: u64,
+}
+
+/// System-management interrupts that hit L2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlannedSmis {
+    /// So many that are none of the TD's business.
+    Plain(u64),
+    /// One that tells of a machine check.
+    MachineCheck,
 }
 
 /// How the host converts memory.
@@ -82,6 +92,8 @@ pub(crate) struct CommandLine {
     pub(crate) relay_stride: u64,
     /// Interrupts that nobody asks for.
     pub(crate) unasked: Option<Unasked>,
+    /// System-management interrupts.
+    pub(crate) smis: Option<PlannedSmis>,
     /// What is rung without an end.
     pub(crate) flood: Option<FloodPlan>,
     /// What is rung after each instruction of L1.
@@ -110,6 +122,7 @@ impl Default for CommandLine {
             relay_table: None,
             relay_stride: 0,
             unasked: None,
+            smis: None,
             flood: None,
             sweep: None,
             resume_l1: false,
@@ -189,6 +202,7 @@ impl CommandLine {
             }
             "devices" => self.devices = devices(value).ok_or(bad("up to 8 vendor:device"))?,
             "unasked" => self.unasked = Some(unasked(value).ok_or(bad("vector:count"))?),
+            "smis" => self.smis = Some(smis(value).ok_or(bad("plain:count, or machine-check"))?),
             "flood" => self.flood = Some(flood(value).ok_or(bad("lanes:total"))?),
             "sweep" => {
                 self.sweep = Some(sweep(value).ok_or(bad("vector:lanes:starter:cpu[:echo]"))?);
@@ -269,6 +283,14 @@ fn unasked(value: &str) -> Option<Unasked> {
     Some(Unasked { vector, count: number(count)? })
 }
 
+fn smis(value: &str) -> Option<PlannedSmis> {
+    match value.split_once(':') {
+        None if value == "machine-check" => Some(PlannedSmis::MachineCheck),
+        Some(("plain", count)) => number(count).map(PlannedSmis::Plain),
+        _ => None,
+    }
+}
+
 fn conversion(value: &str) -> Option<Conversion> {
     Some(match value {
         "honest" => Conversion::Honest,
@@ -294,7 +316,9 @@ fn devices(value: &str) -> Option<[Option<PciId>; DEVICES]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CommandLine, Conversion, Error, FloodPlan, Manner, PciId, SweepPlan, Unasked};
+    use super::{
+        CommandLine, Conversion, Error, FloodPlan, Manner, PciId, PlannedSmis, SweepPlan, Unasked,
+    };
 
     #[test]
     fn nothing_said_gives_the_defaults() {
@@ -308,12 +332,13 @@ mod tests {
         let text = "host=kvm vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
                     relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts \
                     resume=l1 sweep=0x5f:32:0x40:1:84 \
-                    flood=8:1000 quotes=reverse unnotified=1";
+                    flood=8:1000 quotes=reverse unnotified=1 smis=plain:5";
         let parsed = CommandLine::parse(text).unwrap();
         assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
         assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
         assert_eq!(parsed.unasked, Some(Unasked { vector: 95, count: 10 }));
         assert_eq!((parsed.conversion, parsed.resume_l1), (Conversion::Parts, true));
+        assert_eq!(parsed.smis, Some(PlannedSmis::Plain(5)));
         assert_eq!(parsed.flood, Some(FloodPlan { lanes: 8, total: 1000 }));
         let (starter, echo) = (Some(0x40), Some(84));
         let plan = SweepPlan { vector: 0x5f, lanes: 32, starter, target: 1, echo };
@@ -343,6 +368,7 @@ mod tests {
             "conversion=maybe",
             "resume=l3",
             "quotes=real",
+            "smis=5",
             "unnotified=all",
             "flood=33:5",
             "sweep=0x60:1:0:0",

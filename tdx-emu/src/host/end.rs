@@ -66,6 +66,7 @@ pub(crate) fn run(verdict: Verdict, message: fmt::Arguments<'_>) -> ! {
     if let Some(td) = Td::get() {
         stop_others(td);
         td.consoles.iter().for_each(super::console::Console::finish);
+        say_interrupts(td);
         if !td.quoting.figures().is_empty() {
             log::info!("quotes: {}", td.quoting.figures());
         }
@@ -82,6 +83,23 @@ pub(crate) fn run(verdict: Verdict, message: fmt::Arguments<'_>) -> ! {
     let message = alloc::format!("{message}");
     observe::end(sink, verdict.name(), &message, clock::tsc());
     console::exit(verdict.exit_value())
+}
+
+/// What is known of interrupts that leave no other trace.
+fn say_interrupts(td: &Td) {
+    for vcpu in &td.vcpus {
+        if !vcpu.nmis.is_empty() {
+            log::info!("nmis: cpu={} {}", vcpu.index, vcpu.nmis);
+        }
+        let [ended, merged, recognised] = vcpu.timer.figures();
+        if ended != 0 {
+            let cpu = vcpu.index;
+            log::info!("timer: cpu={cpu} ended={ended} merged={merged} recognised={recognised}");
+        }
+    }
+    if td.smis.exits() != 0 {
+        log::info!("smis: exits={}", td.smis.exits());
+    }
 }
 
 /// Stays here if the run is ending. To be called where no lock is held.

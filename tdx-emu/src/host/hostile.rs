@@ -9,11 +9,14 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tdcall::tdvmcall::VmcallStatus;
 
 use super::{
-    command_line::{Conversion, Unasked},
+    command_line::{Conversion, PlannedSmis, Unasked},
     td::{PAGE, SHARED_BIT},
     vcpu::Vcpu,
 };
-use crate::machine::clock;
+use crate::{
+    machine::clock,
+    module::smi::{self, Smi},
+};
 
 impl Conversion {
     /// How many of `size` bytes it converts in a call.
@@ -66,5 +69,43 @@ impl UnaskedInterrupts {
             log::debug!("unasked interrupt: vector={:#x}", self.vector);
             vcpu.post(self.vector);
         }
+    }
+}
+
+/// System-management interrupts that hit L2.
+#[derive(Debug)]
+pub(crate) struct Smis {
+    kind: Smi,
+    left: AtomicU64,
+    exits: AtomicU64,
+}
+
+impl Smis {
+    /// As many as the command line asks for.
+    pub(crate) fn new(planned: Option<PlannedSmis>) -> Self {
+        let (kind, count) = match planned {
+            None => (Smi::Plain, 0),
+            Some(PlannedSmis::Plain(count)) => (Smi::Plain, count),
+            Some(PlannedSmis::MachineCheck) => (Smi::MachineCheck, 1),
+        };
+        Self { kind, left: AtomicU64::new(count), exits: AtomicU64::new(0) }
+    }
+
+    /// Raises one of them if any are left. To be called when the first virtual CPU halts.
+    pub(crate) fn raise_one(&self, vcpu: &Vcpu) {
+        let one_less = |left: u64| left.checked_sub(1);
+        if vcpu.index == 0 && self.left.fetch_update(Relaxed, Relaxed, one_less).is_ok() {
+            smi::raise(self.kind);
+        }
+    }
+
+    /// The TD has exited for one.
+    pub(crate) fn count(&self) {
+        self.exits.fetch_add(1, Relaxed);
+    }
+
+    /// How often it did.
+    pub(crate) fn exits(&self) -> u64 {
+        self.exits.load(Relaxed)
     }
 }

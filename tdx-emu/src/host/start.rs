@@ -23,13 +23,14 @@ use super::{
     command_line::CommandLine,
     console::Console,
     end, hand_off,
-    hostile::UnaskedInterrupts,
+    hostile::{Smis, UnaskedInterrupts},
     pci::{Pci, hand_over::HandedOver, physical::Machine},
     private_memory::PrivateMemory,
     quote::Quoting,
     shared_ept::{self, SharedEpt},
     staging,
     td::Td,
+    timer::Posted,
     vcpu::{self, Vcpu},
     vcpu_loop,
 };
@@ -138,6 +139,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         consoles: [Console::new(0x3f8, Who::L1), Console::new(0x2f8, Who::L2)],
         quoting: Quoting::new(line.quotes, line.unnotified),
         unasked: UnaskedInterrupts::new(line.unasked),
+        smis: Smis::new(line.smis),
         resume_l1: line.resume_l1,
         conversion: line.conversion,
     })
@@ -210,6 +212,8 @@ fn timer(vector: u8) {
     let Some(vcpu) = Td::get().and_then(Td::current_vcpu) else { return };
     let ended = vcpu.timer.ended();
     if ended.apic {
+        let already = vcpu.has_timer_interrupt();
+        vcpu.timer.count_end(if already { Posted::Already } else { Posted::Not });
         let mut apic = vcpu.apic.lock();
         let again = apic.timer_ended();
         if let Some(vector) = apic.timer_vector() {

@@ -8,7 +8,7 @@ use spin::{Mutex, Once};
 use super::{
     command_line::Conversion,
     console::Console,
-    hostile::UnaskedInterrupts,
+    hostile::{Smis, UnaskedInterrupts},
     pci::{Pci, physical::Machine},
     private_memory::PrivateMemory,
     quote::Quoting,
@@ -47,6 +47,8 @@ pub(crate) struct Td {
     pub(crate) quoting: Quoting,
     /// Interrupts that it did not ask for.
     pub(crate) unasked: UnaskedInterrupts,
+    /// System-management interrupts.
+    pub(crate) smis: Smis,
     /// Whether L1 goes on when L2 was given memory.
     pub(crate) resume_l1: bool,
     /// How it has memory converted.

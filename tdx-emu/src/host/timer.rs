@@ -17,6 +17,18 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct Timer {
     apic: AtomicU64,
     host: AtomicU64,
+    /// How often the APIC's ended, how often its interrupt was still posted then, and how often an entry
+    /// found it posted.
+    figures: [AtomicU64; 3],
+}
+
+/// Whether the interrupt of the last time is posted still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Posted {
+    /// It is: the new one merges with it.
+    Already,
+    /// It is not.
+    Not,
 }
 
 /// Which deadlines the physical timer met.
@@ -31,7 +43,26 @@ pub(crate) struct Ended {
 impl Timer {
     /// A timer without deadlines.
     pub(crate) const fn new() -> Self {
-        Self { apic: AtomicU64::new(NEVER), host: AtomicU64::new(NEVER) }
+        let figures = [const { AtomicU64::new(0) }; 3];
+        Self { apic: AtomicU64::new(NEVER), host: AtomicU64::new(NEVER), figures }
+    }
+
+    /// The APIC's timer has ended; its interrupt is posted already, or not.
+    pub(crate) fn count_end(&self, posted: Posted) {
+        self.figures[0].fetch_add(1, Relaxed);
+        if posted == Posted::Already {
+            self.figures[1].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// An entry finds the timer's interrupt posted.
+    pub(crate) fn recognised(&self) {
+        self.figures[2].fetch_add(1, Relaxed);
+    }
+
+    /// How often the timer ended, its interrupt merged with the last one, and an entry found it posted.
+    pub(crate) fn figures(&self) -> [u64; 3] {
+        self.figures.each_ref().map(|figure| figure.load(Relaxed))
     }
 
     /// Sets the end of the APIC timer.

@@ -9,9 +9,9 @@
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use spin::Mutex;
-use tdcall::PostedInterruptDescriptor;
+use tdcall::{PostedInterruptDescriptor, md::tdvps};
 
-use super::{apic::Apic, timer::Timer};
+use super::{apic::Apic, nmi::Nmis, timer::Timer};
 use crate::{
     iommu,
     machine::{cpus, interrupt, lapic},
@@ -34,6 +34,8 @@ pub(crate) struct Vcpu {
     pub(crate) apic: Mutex<Apic>,
     /// Its timers.
     pub(crate) timer: Timer,
+    /// Its NMIs.
+    pub(crate) nmis: Nmis,
     /// Odd while it is in the TD; grows with each entry and exit.
     crossings: AtomicU64,
 }
@@ -47,12 +49,21 @@ impl Vcpu {
         apic: Apic,
     ) -> Self {
         let (timer, crossings) = (Timer::new(), AtomicU64::new(0));
-        Self { index, tdvpr, descriptor, apic: Mutex::new(apic), timer, crossings }
+        let (apic, nmis) = (Mutex::new(apic), Nmis::new());
+        Self { index, tdvpr, descriptor, apic, timer, nmis, crossings }
     }
 
     /// Posts an interrupt of the host's.
     pub(crate) fn post(&self, vector: u8) {
         iommu::deliver(self.descriptor, self.index, vector);
+    }
+
+    /// Sets an NMI pending, and wakes the virtual CPU.
+    pub(crate) fn post_nmi(&self) {
+        self.nmis.ask();
+        if self.index != cpus::current() {
+            lapic::send_ipi(self.index, KICK_VECTOR);
+        }
     }
 
     /// Whether an interrupt was posted that the module has not seen.
@@ -65,9 +76,30 @@ impl Vcpu {
     /// notification arrives, so one that the host took itself is repeated.
     pub(crate) fn enter(&self) {
         self.crossings.fetch_add(1, SeqCst);
+        if self.nmis.take() {
+            self.give_nmi();
+        }
         if self.descriptor.control().outstanding() {
+            if self.has_timer_interrupt() {
+                self.timer.recognised();
+            }
             lapic::self_ipi(self.descriptor.control().notification_vector());
         }
+    }
+
+    /// Gives an NMI to the module, which has one bit for it.
+    fn give_nmi(&self) {
+        match module::tdh_vp_wr(self.tdvpr, tdvps::PEND_NMI.into_bits(), 1, 0xff) {
+            Ok(0) => {}
+            Ok(_) => self.nmis.merged(),
+            Err(status) => log::error!("nmi not given: cpu={} {status}", self.index),
+        }
+    }
+
+    /// Whether the interrupt of the timer is posted. The processor takes it from there at the entry.
+    pub(crate) fn has_timer_interrupt(&self) -> bool {
+        let vector = self.apic.lock().timer_vector();
+        vector.is_some_and(|vector| self.descriptor.is_set(vector))
     }
 
     /// To be called right after each exit.

@@ -6,9 +6,9 @@
 use tdcall::{ExitReason, Registers, Status};
 
 use super::{
-    end::{self, Verdict},
-    ept_violation,
+    end, ept_violation,
     td::Td,
+    td_exit::{self, Verdict},
     tdvmcall,
     vcpu::Vcpu,
 };
@@ -29,7 +29,7 @@ pub(crate) fn run(td: &'static Td, vcpu: &'static Vcpu) -> ! {
             // Whoever holds the lock lets go of it; the answer to a TDVMCALL is still there.
             Err(status) if status.is(Status::OPERAND_BUSY) => flags,
             Err(status) => end::run(
-                Verdict::Died,
+                end::Verdict::Died,
                 format_args!("cpu={} cannot be entered: {status}", vcpu.index),
             ),
         };
@@ -38,32 +38,35 @@ pub(crate) fn run(td: &'static Td, vcpu: &'static Vcpu) -> ! {
 
 /// Handles a TD exit; returns the flags for the next entry.
 fn handle(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Registers) -> u64 {
-    let status = Status(registers.rax);
-    let [reason, _] = [registers.rax & 0xffff_ffff, registers.rax >> 32];
-    let reason = ExitReason(u32::try_from(reason).unwrap_or(u32::MAX));
-    if !status.is(Status::SUCCESS) {
-        let (cpu, vm, rip) = (vcpu.index, registers.rcx >> 32 & 3, vcpu.rip());
-        end::run(
-            Verdict::Died,
-            format_args!("the TD died: cpu={cpu} vm={vm} {status} {reason} rip={rip:#x}"),
-        );
-    }
-    match reason.basic() {
-        // The interrupt was taken before the module returned.
-        ExitReason::EXTERNAL_INTERRUPT | ExitReason::EXCEPTION_OR_NMI => 0,
-        ExitReason::EPT_VIOLATION => ept_violation::handle(td, vcpu, registers),
-        ExitReason::TDCALL => {
+    let (reason, vm) = (td_exit::reason(registers), registers.rcx >> 32 & 3);
+    let cpu = vcpu.index;
+    match td_exit::judge(registers) {
+        Verdict::Enter => {
+            if reason.basic() == ExitReason::OTHER_SMI {
+                td.smis.count();
+            }
+            0
+        }
+        Verdict::EptViolation => ept_violation::handle(td, vcpu, registers),
+        Verdict::Call => {
             tdvmcall::answer(td, vcpu, registers);
             0
         }
-        _ => {
-            let (cpu, vm) = (vcpu.index, registers.rcx >> 32 & 3);
+        Verdict::Dead(why) => {
+            let (status, rip) = (Status(registers.rax), vcpu.rip());
             end::run(
-                Verdict::Unsupported,
+                end::Verdict::Died,
                 format_args!(
-                    "unsupported TD exit: cpu={cpu} vm={vm} {reason} gpa={:#x} rip={:#x}",
-                    registers.r8,
-                    vcpu.rip()
+                    "the TD died: cpu={cpu} vm={vm} {status} {reason} rip={rip:#x}: {why}"
+                ),
+            )
+        }
+        Verdict::Unknown => {
+            let (gpa, rip) = (registers.r8, vcpu.rip());
+            end::run(
+                end::Verdict::Unsupported,
+                format_args!(
+                    "unsupported TD exit: cpu={cpu} vm={vm} {reason} gpa={gpa:#x} rip={rip:#x}"
                 ),
             )
         }

@@ -121,6 +121,7 @@ fn load_shared_ept(vcpu: &Vcpu) {
 fn load_event(vcpu: &mut Vcpu) -> Entry {
     let cpu = cpus::current();
     let current = vcpu.current;
+    queue_pending_nmi(vcpu);
     let vm = vcpu.vm_mut();
     let vmcs = &mut vm.vmcs;
     let vmcb = vmcs.vmcb;
@@ -176,6 +177,21 @@ fn load_event(vcpu: &mut Vcpu) -> Entry {
     }
     vmcb.set_int_ctl(control);
     Entry::Run
+}
+
+/// Gives L1 the NMI that the host has set pending: not while one is being handled, not before the last #VE
+/// was fetched, and not in place of another event.
+fn queue_pending_nmi(vcpu: &mut Vcpu) {
+    if vcpu.current != 0 || !vcpu.pending_nmi || vcpu.ve.is_some() {
+        return;
+    }
+    let vmcs = &mut vcpu.vms[0].vmcs;
+    if vmcs.entry_interruption.valid() || vmcs.blocks_nmi() {
+        vmcs.look_again_soon();
+        return;
+    }
+    vmcs.entry_interruption = InterruptionInfo::nmi();
+    vcpu.pending_nmi = false;
 }
 
 /// Whether the guest stands in the shadow of STI before an instruction that exits. Then nothing

@@ -12,7 +12,7 @@ use tdcall::{exit_reason::ExitReason, interruption_info::InterruptionInfo, statu
 use super::{
     control_registers,
     entry::{self, Entry},
-    l1_exits, l2_exit, l2_exits, posted_interrupt,
+    l1_exits, l2_exit, l2_exits, posted_interrupt, smi,
     stop::Stop,
     td_exit::TdExit,
     tdh_vp_enter::reinject,
@@ -50,6 +50,7 @@ fn step(vcpu: &mut Vcpu) -> Result<(), TdExit> {
         l2_exit::to_l1(vcpu, Status::SUCCESS, 0);
         return Ok(());
     }
+    smi::take(vcpu)?;
     match entry::prepare(vcpu) {
         Entry::Run => {}
         Entry::InterruptWindow => {

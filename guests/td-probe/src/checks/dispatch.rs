@@ -5,6 +5,7 @@
 
 use tdcall::Registers;
 
+use super::non_maskable;
 use crate::{
     door,
     tally::{JUNK, Tally},
@@ -41,8 +42,10 @@ fn rax(tally: &mut Tally) {
 }
 
 fn info(tally: &mut Tally) {
-    tally.call("vp.info: one CPU, SEPT_VE_DISABLE", Registers { rax: 1, ..JUNK }, |r| {
-        (r.rax, r.rcx, r.rdx, r.r8) = (0, 48, 0x1000_0000, 0x1_0000_0001);
+    // Whoever built the TD chose how many CPUs; all of them are initialized.
+    let cpus = non_maskable::cpus();
+    tally.call("vp.info: CPUs, SEPT_VE_DISABLE", Registers { rax: 1, ..JUNK }, |r| {
+        (r.rax, r.rcx, r.rdx, r.r8) = (0, 48, 0x1000_0000, cpus << 32 | cpus);
         (r.r9, r.r10, r.r11) = (0, 1, 0);
     });
     let mut registers = Registers { rax: 1, ..JUNK };

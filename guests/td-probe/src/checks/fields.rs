@@ -5,6 +5,7 @@
 
 use tdcall::Registers;
 
+use super::non_maskable;
 use crate::{
     door,
     memory::SHARED,
@@ -46,12 +47,13 @@ pub(super) fn vp(id: u64) -> Result<u64, u64> {
 }
 
 fn td(tally: &mut Tally) {
+    let cpus = non_maskable::cpus();
     let rows = [
-        ("vm.rd: NUM_VCPUS", 0x9010_0002_0000_0001, 1),
+        ("vm.rd: NUM_VCPUS", 0x9010_0002_0000_0001, cpus),
         ("vm.rd: NUM_L2_VMS", 0x9010_0001_0000_0005, 1),
         ("vm.rd: size and context are ignored", 0x1000_0000_0000_0005, 1),
         ("vm.rd: ATTRIBUTES", 0x1110_0003_0000_0000, 0x1000_0000),
-        ("vm.rd: MAX_VCPUS", 0x1110_0002_0000_0002, 1),
+        ("vm.rd: MAX_VCPUS", 0x1110_0002_0000_0002, cpus),
         ("vm.rd: GPAW", 0x1110_0000_0000_0003, 0),
         ("vm.rd: NOTIFY_ENABLES", 0x9110_0003_0000_0010, 0),
         ("vm.rd: CONFIG_FLAGS", 0x1110_0003_0000_0016, 0),

@@ -10,18 +10,16 @@
 use tdcall::{Registers, md::tdvps, tdvmcall::VmcallStatus};
 
 use crate::{
-    host::{end, td::Td, vcpu::Vcpu},
+    host::{end, nmi::Halt, td::Td, vcpu::Vcpu},
     machine::interrupt,
     module,
 };
 
 pub(super) fn answer(td: &Td, vcpu: &Vcpu, registers: &Registers) -> VmcallStatus {
-    let blocked = registers.r12 & 1 != 0;
-    if blocked {
-        log::info!("interrupts are blocked: cpu={}", vcpu.index);
-    }
+    let halt = Halt::of(registers.r12);
     td.unasked.post_one(vcpu);
-    while blocked || !is_awake(vcpu) {
+    td.smis.raise_one(vcpu);
+    while !halt.ends(&vcpu.nmis, || is_awake(vcpu)) {
         end::check();
         interrupt::wait();
         td.quoting.poll(td);

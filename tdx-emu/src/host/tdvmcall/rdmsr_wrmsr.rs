@@ -40,6 +40,15 @@ pub(super) fn write(td: &Td, vcpu: &Vcpu, registers: &Registers) -> VmcallStatus
                 target.post(vector);
             }
         }
+        Effect::NonMaskable { targets } => {
+            for target in td.vcpus.iter().filter(|target| targets >> target.index & 1 != 0) {
+                target.post_nmi();
+            }
+        }
+        Effect::Impossible(what) => {
+            log::warn!("a TD gets no {what}: cpu={} rip={:#x}", vcpu.index, vcpu.rip());
+            return VmcallStatus::INVALID_OPERAND;
+        }
         Effect::Deadline(0) | Effect::CountDown(0) => vcpu.timer.set_apic(None),
         Effect::Deadline(tsc) => vcpu.timer.set_apic(Some(when(td.tsc_origin.wrapping_add(tsc)))),
         Effect::CountDown(ns) => vcpu.timer.set_apic(Some(clock::now_ns() + ns)),

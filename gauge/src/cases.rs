@@ -159,12 +159,19 @@ fn drain(vector: fn(u8) -> Option<L2Vector>, mode: ApicMode, number: usize, step
 /// Maps and unmaps on the last of `CPUS` CPUs, all of which have one slot free.
 pub(crate) fn mappings() {
     of_1_cpu();
+    of_2_cpus();
     of_1024_cpus();
 }
 
 #[inline(never)]
 fn of_1_cpu() {
     map_and_unmap::<1>();
+}
+
+/// Where there is one CPU only, the compiler knows its index. With two it does not, as with any other number.
+#[inline(never)]
+fn of_2_cpus() {
+    map_and_unmap::<2>();
 }
 
 #[inline(never)]

@@ -24,6 +24,8 @@ pub(crate) struct CpuBook {
     queue: [Slot; SLOTS],
     next: usize,
     uses: [Use; SLOTS],
+    /// Which slots are not free, by what [`Use::bucket`] says of them.
+    buckets: [u32; SLOTS],
 }
 
 /// What a slot is or was last used for; meaningless while it has never been used.
@@ -57,6 +59,7 @@ impl CpuBook {
         queue: Slot::ALL,
         next: 0,
         uses: [Use::NEVER; SLOTS],
+        buckets: [0; SLOTS],
     };
 
     pub(crate) const fn slot(&self, slot: Slot) -> &Use {
@@ -79,10 +82,12 @@ impl CpuBook {
         }
     }
 
-    /// Returns the slot that maps `vector` of CPU `end` for `source`. At most 32 steps.
+    /// Returns the slot that maps `vector` of CPU `end` for `source`. Looks at those of one bucket: seldom more
+    /// than one, and at most 32.
     pub(crate) fn find(&self, vector: L2Vector, source: Source, end: usize) -> Option<Slot> {
         let mapped = !(self.free | self.leaving | self.quarantined);
-        Slot::in_bits(mapped).find(|slot| {
+        let alike = self.buckets[Use::bucket(vector, source)];
+        Slot::in_bits(mapped & alike).find(|slot| {
             let used = self.slot(*slot);
             (used.vector, used.source, used.end) == (vector, source, end)
         })
@@ -109,6 +114,7 @@ impl CpuBook {
         let used = self.slot_mut(slot);
         let generation = used.generation.wrapping_add(1);
         *used = Use { vector, source, end, references: 1, generation, ..Use::NEVER };
+        self.buckets[Use::bucket(vector, source)] |= slot.bit();
         Ok(slot)
     }
 
@@ -172,6 +178,8 @@ impl CpuBook {
         let ahead = usize::try_from(self.free.count_ones()).unwrap_or(0);
         self.queue[(self.next + ahead) % SLOTS] = slot;
         self.free |= slot.bit();
+        let Use { vector, source, .. } = *self.slot(slot);
+        self.buckets[Use::bucket(vector, source)] &= !slot.bit();
     }
 }
 
@@ -185,4 +193,10 @@ impl Use {
         masking: Masking::Unmasked,
         request: 0,
     };
+
+    /// Returns one of 32 numbers. Neighbours have different ones: the vectors of a device, the entries of a table.
+    const fn bucket(vector: L2Vector, source: Source) -> usize {
+        let mixed = source.device.wrapping_mul(5).wrapping_add(source.entry);
+        (mixed.wrapping_add(vector.get() as u32) as usize) % SLOTS
+    }
 }

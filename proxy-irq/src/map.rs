@@ -9,7 +9,7 @@
 //! `retarget` (the new slot is live) → write the device's message → `unmap` the old one → wait for the
 //! ticket. Interrupts that were on their way to the old vector are relayed until then.
 //!
-//! A mapping is found by (vector, source) among 32 and allocated by one bit search; no cost grows with
+//! A mapping is found by (vector, source) in one of 32 buckets and allocated by one bit search; no cost grows with
 //! the number of CPUs or of mappings.
 //!
 //! # Orderings

@@ -79,7 +79,12 @@ impl Slot {
 
     /// Iterates over the slots whose bits are set in `bits`: at most 32 steps.
     pub fn in_bits(bits: u32) -> impl Iterator<Item = Self> {
-        Self::all().filter(move |slot| bits & slot.bit() != 0)
+        let mut left = bits;
+        core::iter::from_fn(move || {
+            let slot = Self::lowest(left)?;
+            left &= left - 1;
+            Some(slot)
+        })
     }
 }
 

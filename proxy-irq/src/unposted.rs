@@ -20,6 +20,8 @@ const ENTRIES: usize = if cfg!(loom) { 2 } else { 64 };
 #[derive(Debug)]
 pub(crate) struct Unposted {
     entries: [Option<Entry>; ENTRIES],
+    /// The entries that are not empty: most of the time none, and then nothing is searched.
+    used: u64,
     /// The entry at which the next search for a refusal to overwrite begins.
     next: usize,
     /// The entry at which the next search for one that waits for a slot begins.
@@ -56,10 +58,16 @@ pub(crate) enum Standing {
 }
 
 impl Unposted {
-    pub(crate) const NEW: Self = Self { entries: [None; ENTRIES], next: 0, waiting: 0 };
+    pub(crate) const NEW: Self = Self { entries: [None; ENTRIES], used: 0, next: 0, waiting: 0 };
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().flatten()
+        in_bits(self.used).filter_map(|index| self.entries.get(index)?.as_ref())
+    }
+
+    fn find_mut(&mut self, condition: impl Fn(&Entry) -> bool) -> Option<&mut Entry> {
+        let fits = |index: &usize| self.entries[*index].as_ref().is_some_and(&condition);
+        let index = in_bits(self.used).find(fits)?;
+        self.entries[index].as_mut()
     }
 
     /// Notes that `source` was refused a slot.
@@ -67,8 +75,8 @@ impl Unposted {
         let standing = Standing::Refused(reason);
         if let Some(entry) = self.find(vector, source, standing) {
             entry.references = entry.references.saturating_add(1);
-        } else if let Some(place) = self.place() {
-            *place = Some(Entry { vector, source, references: 1, standing });
+        } else {
+            let _ = self.put(Entry { vector, source, references: 1, standing });
         }
     }
 
@@ -85,9 +93,7 @@ impl Unposted {
         place: Place,
     ) -> Result<(), MapError> {
         self.is_free_to_grant(vector)?;
-        let entry = self.place().ok_or(MapError::GrantsFull)?;
-        *entry = Some(Entry { vector, source, references: 1, standing: Standing::Remote(place) });
-        Ok(())
+        self.put(Entry { vector, source, references: 1, standing: Standing::Remote(place) })
     }
 
     /// Returns the slot of another CPU that `source` has for `vector`.
@@ -110,8 +116,7 @@ impl Unposted {
 
     /// Notes that the slot at `place` was given back.
     pub(crate) fn leave(&mut self, place: Place) {
-        let lent = |entry: &&mut Entry| entry.standing == Standing::Remote(place);
-        if let Some(entry) = self.entries.iter_mut().flatten().find(lent) {
+        if let Some(entry) = self.find_mut(|entry| entry.standing == Standing::Remote(place)) {
             entry.standing = Standing::Leaving(place);
         }
     }
@@ -126,10 +131,8 @@ impl Unposted {
             return self.remove(|entry| entry.standing == Standing::Leaving(place));
         }
         let number = withdraw(vector);
-        for entry in self.entries.iter_mut().flatten() {
-            if entry.standing == Standing::Leaving(place) {
-                entry.standing = Standing::Withdrawing(number);
-            }
+        while let Some(entry) = self.find_mut(|entry| entry.standing == Standing::Leaving(place)) {
+            entry.standing = Standing::Withdrawing(number);
         }
     }
 
@@ -177,9 +180,7 @@ impl Unposted {
             entry.references = more;
             return Ok(());
         }
-        let place = self.place().ok_or(MapError::GrantsFull)?;
-        *place = Some(Entry { vector, source, references: 1, standing: Standing::Granted });
-        Ok(())
+        self.put(Entry { vector, source, references: 1, standing: Standing::Granted })
     }
 
     /// Takes one reference of a grant back. Returns the request to wait for, 0 if the vector has
@@ -215,30 +216,42 @@ impl Unposted {
     }
 
     fn find(&mut self, vector: L2Vector, source: Source, standing: Standing) -> Option<&mut Entry> {
-        self.entries.iter_mut().flatten().find(|entry| {
+        self.find_mut(|entry| {
             entry.vector == vector && entry.source == source && entry.standing == standing
         })
     }
 
     fn remove(&mut self, condition: impl Fn(&Entry) -> bool) {
-        for place in &mut self.entries {
-            if place.as_ref().is_some_and(&condition) {
-                *place = None;
+        for index in in_bits(self.used) {
+            if self.entries[index].as_ref().is_some_and(&condition) {
+                self.entries[index] = None;
+                self.used &= !(1 << index);
             }
         }
     }
 
-    /// Returns an empty place, or failing that the next refusal's.
-    fn place(&mut self) -> Option<&mut Option<Entry>> {
-        let refused = |place: &Option<Entry>| place.as_ref().is_some_and(Entry::is_refusal);
-        let empty = self.entries.iter().position(Option::is_none);
-        let index = empty.or_else(|| {
-            let turn = (0..ENTRIES).map(|step| (self.next + step) % ENTRIES);
-            turn.into_iter().find(|index| refused(&self.entries[*index]))
-        })?;
+    /// Puts an entry in an empty place, or failing that in the next refusal's.
+    fn put(&mut self, entry: Entry) -> Result<(), MapError> {
+        let refused = |index: &usize| self.entries[*index].as_ref().is_some_and(Entry::is_refusal);
+        let empty = in_bits(!self.used).next().filter(|index| *index < ENTRIES);
+        let index =
+            empty.or_else(|| (0..ENTRIES).map(|step| (self.next + step) % ENTRIES).find(refused));
+        let index = index.ok_or(MapError::GrantsFull)?;
         self.next = (index + 1) % ENTRIES;
-        self.entries.get_mut(index)
+        self.entries[index] = Some(entry);
+        self.used |= 1 << index;
+        Ok(())
     }
+}
+
+/// Iterates over the places whose bits are set.
+fn in_bits(bits: u64) -> impl Iterator<Item = usize> {
+    let mut left = bits;
+    core::iter::from_fn(move || {
+        let index = usize::try_from(left.trailing_zeros()).ok().filter(|_| left != 0)?;
+        left &= left - 1;
+        Some(index)
+    })
 }
 
 impl Entry {

@@ -59,8 +59,8 @@ pub(crate) fn measure(valgrind: &PathBuf, program: &PathBuf, into: &mut Measured
     }
     for call in ["map", "unmap"] {
         let of = |case| into.get(&format!("{KIND}{call}.{case}")).copied();
-        if let (Some(one), Some(many)) = (of("of_1_cpu"), of("of_1024_cpus")) {
-            into.insert(format!("{KIND}{call}.growth"), (many - one).max(0.0));
+        if let (Some(few), Some(many)) = (of("of_2_cpus"), of("of_1024_cpus")) {
+            into.insert(format!("{KIND}{call}.growth"), (many - few).max(0.0));
         }
     }
     Ok(())

@@ -117,6 +117,9 @@ fn check(client: &Small) {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), channels, "two channels with one number");
+    let connected =
+        !matches!(client.connection(), ConnectionState::Disconnected | ConnectionState::Contacting);
+    assert!(connected || channels == 0, "a channel without a connection");
     for (handle, channel) in client.channels() {
         assert!(client.channel(handle).is_some());
         let in_use = matches!(channel.state(), ChannelState::Opening | ChannelState::Open);

@@ -98,22 +98,34 @@ impl SharedMemory for [AtomicU32] {
     fn read(&self, offset: usize, bytes: &mut [u8]) {
         let (head, rest) = bytes.split_at_mut(to_boundary(offset).min(bytes.len()));
         copy_out(self, offset, head);
-        let mut offset = offset.saturating_add(head.len());
-        for chunk in rest.chunks_mut(WORD) {
-            copy_out(self, offset, chunk);
-            offset = offset.saturating_add(WORD);
+        let (whole, tail) = rest.as_chunks_mut();
+        let (words, behind) = whole_words(self, offset.saturating_add(head.len()), whole.len());
+        let (inside, outside) = whole.split_at_mut(words.len());
+        for (bytes, word) in inside.iter_mut().zip(words) {
+            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
         }
+        outside.fill([0; WORD]);
+        copy_out(self, behind, tail);
     }
 
     fn write(&self, offset: usize, bytes: &[u8]) {
         let (head, rest) = bytes.split_at(to_boundary(offset).min(bytes.len()));
         copy_in(self, offset, head);
-        let mut offset = offset.saturating_add(head.len());
-        for chunk in rest.chunks(WORD) {
-            copy_in(self, offset, chunk);
-            offset = offset.saturating_add(WORD);
+        let (whole, tail) = rest.as_chunks();
+        let (words, behind) = whole_words(self, offset.saturating_add(head.len()), whole.len());
+        for (bytes, word) in whole.iter().zip(words) {
+            word.store(u32::from_ne_bytes(*bytes), Ordering::Relaxed);
         }
+        copy_in(self, behind, tail);
     }
+}
+
+/// Returns the words from an aligned offset, as many of `count` as there are, and the offset behind
+/// all of them.
+fn whole_words(words: &[AtomicU32], offset: usize, count: usize) -> (&[AtomicU32], usize) {
+    let words = words.get(offset / WORD..).unwrap_or_default();
+    let behind = offset.saturating_add(count.saturating_mul(WORD));
+    (words.get(..count).unwrap_or(words), behind)
 }
 
 fn word(words: &[AtomicU32], offset: usize) -> Option<&AtomicU32> {
@@ -125,28 +137,28 @@ const fn to_boundary(offset: usize) -> usize {
     offset.wrapping_neg() % WORD
 }
 
-/// Copies bytes out of one word.
+/// Copies a part of a word.
 fn copy_out(words: &[AtomicU32], offset: usize, bytes: &mut [u8]) {
+    if bytes.is_empty() {
+        return;
+    }
     let value = word(words, offset).map_or(0, |word| word.load(Ordering::Relaxed)).to_ne_bytes();
     for (to, from) in bytes.iter_mut().zip(value.into_iter().skip(offset % WORD)) {
         *to = from;
     }
 }
 
-/// Copies bytes into one word. A part of a word is read, changed and written back: this side is
-/// the only writer of what it writes.
+/// Copies into a part of a word, which is read, changed and written back: this side is the only
+/// writer of what it writes.
 fn copy_in(words: &[AtomicU32], offset: usize, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
     let Some(word) = word(words, offset) else { return };
-    let value = match <[u8; WORD]>::try_from(bytes) {
-        Ok(whole) => whole,
-        Err(_) => {
-            let mut value = word.load(Ordering::Relaxed).to_ne_bytes();
-            for (to, from) in value.iter_mut().skip(offset % WORD).zip(bytes) {
-                *to = *from;
-            }
-            value
-        }
-    };
+    let mut value = word.load(Ordering::Relaxed).to_ne_bytes();
+    for (to, from) in value.iter_mut().skip(offset % WORD).zip(bytes) {
+        *to = *from;
+    }
     word.store(u32::from_ne_bytes(value), Ordering::Relaxed);
 }
 

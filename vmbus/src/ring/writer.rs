@@ -221,6 +221,9 @@ impl<M: SharedMemory> Writer<M> {
     }
 
     fn put(&self, at: u32, bytes: &[u8]) -> u32 {
+        if bytes.is_empty() {
+            return at;
+        }
         self.ring.write(at, bytes);
         // What did not fit was refused, so this is a small number.
         self.ring.advance(at, u32::try_from(bytes.len()).unwrap_or(0))

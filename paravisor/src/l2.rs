@@ -46,6 +46,9 @@ mod signals;
 /// Quotes.
 mod quote;
 
+/// What the host notifies of.
+mod events;
+
 /// Interrupts that a CPU takes for another.
 mod forward;
 

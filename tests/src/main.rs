@@ -51,6 +51,9 @@ mod hypercalls;
 /// Guests that do what no guest should.
 mod misuse;
 
+/// Devices that are taken away.
+mod removal;
+
 /// Quotes, and how they are told of.
 mod quotes;
 
@@ -104,6 +107,7 @@ fn scenarios() -> Vec<Trial> {
         dma::scenarios(),
         hypercalls::scenarios(),
         misuse::scenarios(),
+        removal::scenarios(),
         quotes::scenarios(),
         hostile::scenarios(),
         bad_start::scenarios(),

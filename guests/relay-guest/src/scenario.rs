@@ -24,6 +24,7 @@
 //! | nonsense     | nonsense for what the part named after a colon says: see `nonsense` |
 //! | fatal        | the end of this guest, in the way named after a colon: see `fatal` |
 //! | hypercalls   | memory is shared with the host and taken back; nonsense is refused |
+//! | removal      | the doorbell interrupts, then it is taken away |
 //! | quotes       | all CPUs ask for `count` quotes each and sleep until they are told |
 //! | ipis         | `count` rounds, all CPUs interrupt each other by many vectors at once |
 //! | deliveries   | events are delivered to memory of which a part is being shared |
@@ -86,6 +87,9 @@ mod fatal;
 
 /// What a guest of Hyper-V asks for.
 mod hypercalls;
+
+/// A device that is taken away.
+mod removal;
 
 /// Quotes for all CPUs at once.
 mod quotes;
@@ -158,6 +162,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "legacy" => legacy::run(machine),
         "odd-memory" => odd_memory::run(machine),
         "hypercalls" => hypercalls::run(machine),
+        "removal" => removal::run(machine),
         "quotes" => quotes::run(machine),
         "ipis" => ipis::run(machine),
         "deliveries" => deliveries::run(machine),

@@ -87,6 +87,8 @@ counters! {
     MISLED_STARTS,
     /// L2's accesses to addresses that nothing is behind.
     OPEN_BUS,
+    /// Devices that the host has taken away.
+    REMOVED,
     /// Interrupts of L2's devices that were refused a way.
     REFUSED,
     /// Requests that the host did not serve.

@@ -31,7 +31,7 @@ use super::{requests::serve, vcpu::Vcpu, vm::vm};
 use crate::{
     cpus::{self, MAX_VCPUS},
     interrupt::{
-        counters::{HOST_REFUSALS, REFUSED},
+        counters::{HOST_REFUSALS, REFUSED, REMOVED},
         vectors,
     },
 };
@@ -78,6 +78,14 @@ pub(super) fn memory_read(vcpu: &Vcpu, at: Location) -> Option<u64> {
 /// L2 writes device memory that the host does not map for it. `None` if it is no MSI-X table.
 pub(super) fn memory_write(vcpu: &Vcpu, at: Location, value: u64) -> Option<()> {
     with_bus(vcpu, |bus, host| bus.memory_write(host, at, value))
+}
+
+/// Looks which devices the host has taken away, and gives their mappings back.
+pub(super) fn forget_removed(vcpu: &Vcpu) {
+    for bdf in with_bus(vcpu, |bus, host| bus.forget_removed(host)) {
+        REMOVED.add();
+        warn!("device removed: {bdf}");
+    }
 }
 
 fn with_bus<R>(vcpu: &Vcpu, work: impl FnOnce(&mut Bus<Mapping>, &mut Host) -> R) -> R {

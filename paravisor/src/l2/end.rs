@@ -146,6 +146,7 @@ fn say_figures() {
         ("misled_starts", &counters::MISLED_STARTS),
         ("open_bus", &counters::OPEN_BUS),
         ("refused", &counters::REFUSED),
+        ("removed", &counters::REMOVED),
         ("host_refusals", &counters::HOST_REFUSALS),
         ("crashes", &counters::CRASHES),
         ("shared_touched", &counters::SHARED_TOUCHED),

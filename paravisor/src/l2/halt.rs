@@ -13,8 +13,8 @@ use proxy_irq::RelayBlock;
 use tdcall::{Instruction, tdvmcall};
 
 use super::{
+    events,
     fields::Refused,
-    quote,
     requests::{Served, serve},
     run,
     signals::{self, Signal},
@@ -50,7 +50,7 @@ pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
                 return Ok(Halt::Work);
             }
             Some(Signal::Event) => {
-                quote::settle(vcpu);
+                events::serve(vcpu);
                 continue;
             }
             // A CPU that runs, if only to halt, ignores it.

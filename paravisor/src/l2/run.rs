@@ -16,12 +16,11 @@ use tdcall::{ExitReason, InterruptionType, L2Exit, tdg::L2Return};
 use x86_64::instructions::interrupts;
 
 use super::{
-    end,
+    end, events,
     exit::{self, Next},
     fields::Refused,
     forward,
     halt::{self, Halt},
-    quote,
     requests::{Served, serve},
     signals::{self, Signal},
     vcpu::{Place, Vcpu},
@@ -203,7 +202,7 @@ fn take_signals(vcpu: &mut Vcpu) -> Result<(), Refused> {
         match signal {
             Signal::Init => wait_for_start(vcpu)?,
             Signal::Nmi => exit::nmi::give(vcpu)?,
-            Signal::Event => quote::settle(vcpu),
+            Signal::Event => events::serve(vcpu),
             // A CPU that runs ignores it.
             Signal::StartUp(_) => {}
         }
@@ -221,7 +220,7 @@ fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
         match signals::take(vcpu.index) {
             Some(Signal::StartUp(page)) => break Place::RealMode(page),
             Some(Signal::Init | Signal::Nmi) => continue,
-            Some(Signal::Event) => quote::settle(vcpu),
+            Some(Signal::Event) => events::serve(vcpu),
             None => {}
         }
         if let Some(entry) = vm().others.called(vcpu.index) {

@@ -8,7 +8,7 @@ use spin::Once;
 use tdcall::{Instruction, VmIndex, md, tdg};
 
 use super::{
-    devices, hyperv,
+    devices, events, hyperv,
     load::{self, Start},
     platform,
 };
@@ -69,6 +69,7 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         devices::hide_functions();
     }
     devices::lend_among(cpus);
+    events::watch_devices();
     let ram = 0..GuestRam::get().end();
     // SAFETY: L1 refers to L2's RAM by address only, through `GuestRam`.
     if let Err((gpa, status)) = unsafe { alias::give(VM, ram) } {

@@ -112,6 +112,20 @@ impl<M> Bus<M> {
         }
     }
 
+    /// Forgets functions that are not there any more and gives their mappings back. Returns which they
+    /// were. They do not come back for L2, whatever the host says later: its driver was told otherwise.
+    pub fn forget_removed(&mut self, machine: &mut impl Machine<Mapping = M>) -> Vec<Bdf> {
+        let mut removed = Vec::new();
+        self.functions.iter_mut().flatten().for_each(|(bdf, function)| {
+            if is_absent(machine, *bdf) {
+                function.release(machine);
+                removed.push(*bdf);
+            }
+        });
+        self.functions.iter_mut().for_each(|all| all.retain(|(bdf, _)| !removed.contains(bdf)));
+        removed
+    }
+
     fn claimant(
         &mut self,
         machine: &mut impl Machine<Mapping = M>,
@@ -153,8 +167,7 @@ fn scan<M>(machine: &mut impl Machine<Mapping = M>) -> Vec<(Bdf, Function<M>)> {
             if bdf.0 >= first + count || functions.len() >= MAX_FUNCTIONS {
                 break;
             }
-            let vendor = machine.config_read(Register { bdf, offset: 0, size: 2 });
-            if vendor & NO_VENDOR == NO_VENDOR {
+            if is_absent(machine, bdf) {
                 continue;
             }
             if let Some(function) = Function::discover(machine, bdf) {
@@ -164,6 +177,11 @@ fn scan<M>(machine: &mut impl Machine<Mapping = M>) -> Vec<(Bdf, Function<M>)> {
         }
     }
     functions
+}
+
+fn is_absent(machine: &mut impl Machine, bdf: Bdf) -> bool {
+    let vendor = machine.config_read(Register { bdf, offset: 0, size: 2 });
+    vendor & NO_VENDOR == NO_VENDOR
 }
 
 impl<M> Default for Bus<M> {

@@ -68,6 +68,19 @@ impl<M> Function<M> {
         Some(Self { bdf, filter, msi, msix })
     }
 
+    /// Gives all mappings back of a function that is not there any more, and so sends nothing.
+    pub fn release(&mut self, machine: &mut impl Machine<Mapping = M>) {
+        let source = Source { bdf: self.bdf, entry: 0 };
+        if let Some(msi) = &mut self.msi
+            && let Some(mapping) = msi.route.take(machine, source)
+        {
+            machine.unmap(mapping);
+        }
+        if let Some(table) = self.msix.as_mut().and_then(|msix| msix.table.as_mut()) {
+            table.release_all(machine, source);
+        }
+    }
+
     /// Whether the function says that there are more in its device.
     #[must_use]
     pub const fn has_siblings(&self) -> bool {

@@ -15,6 +15,7 @@
 //! | `flood`        | `lanes:total`: rung in bursts on each CPU, see `provoke` | none         |
 //! | `sweep`        | `vector:lanes:starter:cpu[:echo]`: rung after each instruction of L1, see `provoke` | none |
 //! | `smis`         | `plain:count`, or `machine-check`: hit L2 after the first CPU halted | none |
+//! | `removal`      | `vendor:device:reads`: taken away when it was read so often | none  |
 //! | `resume`       | who goes on when L2 was given memory: `l2`, or `l1` | `l2`                |
 //! | `quotes`       | `honest`, `reverse`, `silent`, `double`, `early`, `at-once`, `late`, `length`, `garbage`, `never`, `refuse` | `honest` |
 //! | `unnotified`   | a CPU that is refused the event notification      | none                  |
@@ -22,7 +23,7 @@
 
 use core::fmt;
 
-use super::quote_manner::Manner;
+use super::{pci::Removal, quote_manner::Manner};
 use crate::provoke::{FloodPlan, SweepPlan};
 
 /// Most kinds of device.
@@ -92,6 +93,8 @@ pub(crate) struct CommandLine {
     pub(crate) relay_stride: u64,
     /// Interrupts that nobody asks for.
     pub(crate) unasked: Option<Unasked>,
+    /// A device that is taken away.
+    pub(crate) removal: Option<Removal>,
     /// System-management interrupts.
     pub(crate) smis: Option<PlannedSmis>,
     /// What is rung without an end.
@@ -123,6 +126,7 @@ impl Default for CommandLine {
             relay_stride: 0,
             unasked: None,
             smis: None,
+            removal: None,
             flood: None,
             sweep: None,
             resume_l1: false,
@@ -202,6 +206,9 @@ impl CommandLine {
             }
             "devices" => self.devices = devices(value).ok_or(bad("up to 8 vendor:device"))?,
             "unasked" => self.unasked = Some(unasked(value).ok_or(bad("vector:count"))?),
+            "removal" => {
+                self.removal = Some(removal(value).ok_or(bad("vendor:device:reads"))?);
+            }
             "smis" => self.smis = Some(smis(value).ok_or(bad("plain:count, or machine-check"))?),
             "flood" => self.flood = Some(flood(value).ok_or(bad("lanes:total"))?),
             "sweep" => {
@@ -304,6 +311,12 @@ fn conversion(value: &str) -> Option<Conversion> {
     })
 }
 
+fn removal(value: &str) -> Option<Removal> {
+    let (id, reads) = value.rsplit_once(':')?;
+    let [Some(id), None, ..] = devices(id)? else { return None };
+    Some(Removal { id, reads: reads.parse().ok()? })
+}
+
 fn devices(value: &str) -> Option<[Option<PciId>; DEVICES]> {
     let mut devices = [None; DEVICES];
     for (index, id) in value.split(',').filter(|id| !id.is_empty()).enumerate() {
@@ -332,12 +345,13 @@ mod tests {
         let text = "host=kvm vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
                     relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts \
                     resume=l1 sweep=0x5f:32:0x40:1:84 \
-                    flood=8:1000 quotes=reverse unnotified=1 smis=plain:5";
+                    flood=8:1000 quotes=reverse unnotified=1 smis=plain:5 removal=1af4:1110:9";
         let parsed = CommandLine::parse(text).unwrap();
         assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
         assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
         assert_eq!(parsed.unasked, Some(Unasked { vector: 95, count: 10 }));
         assert_eq!((parsed.conversion, parsed.resume_l1), (Conversion::Parts, true));
+        assert_eq!(parsed.removal.map(|removal| removal.reads), Some(9));
         assert_eq!(parsed.smis, Some(PlannedSmis::Plain(5)));
         assert_eq!(parsed.flood, Some(FloodPlan { lanes: 8, total: 1000 }));
         let (starter, echo) = (Some(0x40), Some(84));
@@ -369,6 +383,7 @@ mod tests {
             "resume=l3",
             "quotes=real",
             "smis=5",
+            "removal=1af4:1110",
             "unnotified=all",
             "flood=33:5",
             "sweep=0x60:1:0:0",

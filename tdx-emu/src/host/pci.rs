@@ -59,13 +59,32 @@ pub(crate) struct Pci {
     /// Memory of devices that the TD does not have: first address of each region.
     foreign: Vec<u64>,
     address: u32,
+    removal: Option<Removal>,
+}
+
+/// A device that is taken away when the TD has read its configuration space so many times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Removal {
+    /// Which.
+    pub(crate) id: PciId,
+    /// Reads until then; 0 when it is gone.
+    pub(crate) reads: u32,
+}
+
+/// Whether a read of configuration space was the last one before a device was taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// It was.
+    Removed,
+    /// It was not.
+    None,
 }
 
 impl Pci {
     /// Looks for the wanted devices on bus 0 and takes them over. No device masters the bus
     /// afterwards.
     pub(crate) fn scan(wanted: &[PciId], platform: &mut impl Platform) -> Self {
-        let mut pci = Self { devices: Vec::new(), foreign: Vec::new(), address: 0 };
+        let mut pci = Self { devices: Vec::new(), foreign: Vec::new(), address: 0, removal: None };
         let is_there = |devfn: &u8| platform.config_read(*devfn, 0, 2) & 0xffff != 0xffff;
         let functions: Vec<_> = (0..=u8::MAX).filter(is_there).collect();
         functions.iter().for_each(|devfn| hand_over::stop(*devfn, platform));
@@ -86,6 +105,28 @@ impl Pci {
             }
         }
         pci
+    }
+
+    /// Has a device taken away some time.
+    pub(crate) fn plan_removal(&mut self, removal: Option<Removal>) {
+        self.removal = removal.filter(|removal| removal.reads != 0);
+    }
+
+    /// Counts a read by the ports as the plan has it.
+    pub(crate) fn count_read(&mut self, port: u16, size: u8) -> Event {
+        let id = self.selected(port, size).map(|(_, device)| device.id);
+        match &mut self.removal {
+            Some(removal) if id == Some(removal.id) => {
+                removal.reads = removal.reads.saturating_sub(1);
+                if removal.reads == 0 { Event::Removed } else { Event::None }
+            }
+            _ => Event::None,
+        }
+    }
+
+    /// Devices that are there.
+    fn present(&self) -> impl Iterator<Item = &Device> {
+        self.devices.iter().filter(|device| !is_gone(self.removal, device))
     }
 
     /// The devices and their memory.
@@ -143,7 +184,7 @@ impl Pci {
         size: u8,
         platform: &mut impl Platform,
     ) -> Option<u64> {
-        let device = self.devices.iter().find(|device| has_memory(device, gpa, size))?;
+        let device = self.present().find(|device| has_memory(device, gpa, size))?;
         match device.table().filter(|table| table.covers(gpa)) {
             Some(table) => Some(table.read(gpa, size)),
             None => Some(platform.memory_read(gpa, size)),
@@ -158,7 +199,9 @@ impl Pci {
         value: u64,
         platform: &mut impl Platform,
     ) -> Option<()> {
-        let device = self.devices.iter_mut().find(|device| has_memory(device, gpa, size))?;
+        let removal = self.removal;
+        let mut present = self.devices.iter_mut().filter(|device| !is_gone(removal, device));
+        let device = present.find(|device| has_memory(device, gpa, size))?;
         match device.table_mut().filter(|table| table.covers(gpa)) {
             Some(table) => table.write(gpa, size, value, platform),
             None => platform.memory_write(gpa, size, value),
@@ -174,9 +217,15 @@ impl Pci {
         if self.address & ENABLE == 0 || bus != 0 {
             return None;
         }
-        let device = self.devices.iter_mut().find(|device| device.devfn == devfn)?;
+        let removal = self.removal;
+        let mut present = self.devices.iter_mut().filter(|device| !is_gone(removal, device));
+        let device = present.find(|device| device.devfn == devfn)?;
         Some(((register & !3) + byte, device))
     }
+}
+
+fn is_gone(removal: Option<Removal>, device: &Device) -> bool {
+    removal.is_some_and(|removal| removal.reads == 0 && removal.id == device.id)
 }
 
 fn has_memory(device: &Device, gpa: u64, size: u8) -> bool {

@@ -137,6 +137,11 @@ impl Quoting {
         named(cpu).or_else(|| (0..MAX_CPUS).find_map(named))
     }
 
+    /// Tells of something that no virtual CPU asked for.
+    pub(crate) fn notify_any(&self, td: &Td) {
+        self.notify(td, 0);
+    }
+
     fn notify(&self, td: &Td, cpu: usize) {
         let Some((cpu, vector)) = self.whom(cpu) else { return };
         if let Some(vcpu) = td.vcpus.get(cpu) {

@@ -151,7 +151,8 @@ fn devices(boot: &Boot, line: &CommandLine, machine: &mut Machine) -> Result<Pci
         log::warn!("iommu: {why}: devices must not master the bus and send no interrupts");
     }
     let wanted: Vec<_> = line.devices().collect();
-    let pci = Pci::scan(&wanted, machine);
+    let mut pci = Pci::scan(&wanted, machine);
+    pci.plan_removal(line.removal);
     dma::enable().map_err(Failure::Iommu)?;
     Ok(pci)
 }

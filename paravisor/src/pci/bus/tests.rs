@@ -79,3 +79,25 @@ fn a_bus_can_have_the_host_bridge_alone() {
     assert_eq!(bus.read(&mut model, 0xcfc, 4), 0x0008_1b36);
     assert_eq!(model.asked, 0);
 }
+
+#[test]
+fn a_function_that_is_gone_gives_its_mappings_back_and_stays_away() {
+    let (mut bus, mut model) = machine();
+    // A list of one capability: MSI with 32-bit addresses.
+    model.set(0x06, 1 << 4, 2);
+    model.set(0x34, 0x50, 1);
+    model.set(0x50, 5, 2);
+    for (offset, value) in [(0x54, 0xfee0_0000), (0x58, 0x51), (0x50, 0x1_0005)] {
+        bus.write(&mut model, (0xcf8, 4), 0x8000_1000 | offset);
+        bus.write(&mut model, (0xcfc, 4), value);
+    }
+    assert!(model.take_log().iter().any(|line| line.starts_with("map 51")));
+    assert!(bus.forget_removed(&mut model).is_empty());
+    assert!(model.take_log().is_empty(), "a function that is there keeps what it has");
+    model.set(0, 0xffff_ffff, 4);
+    assert_eq!(bus.forget_removed(&mut model), [crate::pci::model::BDF]);
+    assert_eq!(model.take_log(), ["unmap 40"], "the device is not touched");
+    model.set(0, 0x11e8_1234, 4);
+    bus.write(&mut model, (0xcf8, 4), 0x8000_1000);
+    assert_eq!(bus.read(&mut model, 0xcfc, 2), 0xffff);
+}

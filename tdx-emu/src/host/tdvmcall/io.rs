@@ -49,8 +49,17 @@ fn read(td: &Td, request: IoRequest) -> u32 {
     }
     match request.port {
         pci::ADDRESS | pci::DATA..PCI_DATA_END => {
-            let (pci, machine) = &mut *td.pci.lock();
-            pci.port_read(request.port, request.size.bytes(), machine)
+            let (value, event) = {
+                let (pci, machine) = &mut *td.pci.lock();
+                let size = request.size.bytes();
+                let value = pci.port_read(request.port, size, machine);
+                (value, pci.count_read(request.port, size))
+            };
+            if event == pci::Event::Removed {
+                log::info!("a device is taken away");
+                td.quoting.notify_any(td);
+            }
+            value
         }
         PROGRESS => 0,
         _ => {

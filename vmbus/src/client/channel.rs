@@ -180,6 +180,19 @@ impl<const CHANNELS: usize, const GPADLS: usize> Client<CHANNELS, GPADLS> {
         Ok(message)
     }
 
+    /// Gives back the number of a channel for which there was no room, after the host has rescinded it:
+    /// after a fault [`What::UnknownChannel`] by a rescind.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection, or the number is that of a channel in the table.
+    pub fn release_dropped(&self, id: ChannelId) -> Result<Outgoing, Refused> {
+        if self.channels().any(|(_, channel)| channel.offer.channel == id) {
+            return Err(Refused::ChannelState);
+        }
+        self.message(&RelIdReleased { channel: id })
+    }
+
     pub(super) fn channel_mut(&mut self, handle: ChannelHandle) -> Result<&mut Channel, Refused> {
         self.channels
             .get_mut(handle.index)

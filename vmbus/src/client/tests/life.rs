@@ -6,7 +6,12 @@ extern crate alloc;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::{fault::Refused, message::GpadlRange, monitor::MonitorId, synic::SintIndex};
+use crate::{
+    fault::{Ends, Refused},
+    message::GpadlRange,
+    monitor::MonitorId,
+    synic::SintIndex,
+};
 
 /// Delivers all that the host has to say.
 fn deliver(client: &mut Small, host: &mut Host) -> Vec<Event> {
@@ -248,6 +253,12 @@ fn offers_without_room_are_dropped_and_counted() {
     assert_eq!(events[4..6], dropped);
     assert_eq!(client.figures().offers_dropped, 2);
     assert_eq!(client.channels().count(), 4);
+    // Its number goes back all the same, and only its own.
+    let rescind = honest_host::message(12, 2, &[(8, 5)]);
+    assert_eq!(client.handle(&rescind).unwrap_err().ends, Ends::Nothing);
+    host.post(&client.release_dropped(ChannelId::new(5)).unwrap());
+    assert_eq!(host.released, [5]);
+    assert_eq!(client.release_dropped(ChannelId::new(4)), Err(Refused::ChannelState));
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn shared(cpus: u32) -> Verdict {
 fn all_converted(outcome: &Outcome) -> Verdict {
     let figures = account::exact(outcome)?;
     check!(figures.handled == 10, "{} handled", figures.handled);
-    said(outcome, "L2 | ", "result hypercalls refused=60")?;
+    said(outcome, "L2 | ", "result hypercalls refused=67")?;
     let refused = outcome.console.iter().any(|line| line.contains("host_refusals"));
     check!(!refused, "the host refused a conversion");
     Ok(())

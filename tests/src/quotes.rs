@@ -35,6 +35,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         scenario("quotes::that_never_come_are_given_up", never),
         scenario("quotes::that_come_late_give_their_place_back", late),
         scenario("quotes::that_the_host_refuses_fail_at_once", refused),
+        scenario("quotes::are_not_served_if_the_host_shares_no_memory", unshared),
         scenario("quotes::are_not_served_if_one_cpu_is_not_notified", unnotified),
     ]);
     trials
@@ -191,6 +192,20 @@ fn refused() -> Verdict {
         let guest = Figures::of(outcome, "L2 | ", "result quotes ")?;
         guest.are(&[("failed", 2 * ROUNDS), ("in_vain", 0), ("again", 0)])?;
         said(outcome, "L1 | warn ", "quote: cpu=0 the host answered retry")
+    })
+}
+
+/// There is no buffer to show the host, so L2 is told that there are no quotes.
+fn unshared() -> Verdict {
+    stand(1, ROUNDS, "honest").emulator_option("conversion=refusal").run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        let guest = Figures::of(outcome, "L2 | ", "result quotes ")?;
+        guest.are(&[("unserved", ROUNDS), ("good", 0)])?;
+        said(
+            outcome,
+            "L1 | warn ",
+            "quote: memory is not shared: the host answered invalid_operand",
+        )
     })
 }
 

@@ -66,17 +66,17 @@ struct Job {
 
 /// L2 asks for a quote.
 pub(super) fn ask(vcpu: &Vcpu, gpa: u64, size: u64) -> Result<VmcallStatus, Refused> {
-    match event_notify::standing() {
-        Standing::Ready => {}
-        Standing::Pending => return Ok(VmcallStatus::RETRY),
-        Standing::Withdrawn => return Ok(VmcallStatus::SUBFUNC_UNSUPPORTED),
-    }
     let Some(place) = Place::new(gpa, size, vm().shared_bit) else {
         return Ok(VmcallStatus::INVALID_OPERAND);
     };
     let mut header = QuoteHeader::new_zeroed();
     if !GuestRam::get().read(place.at(0), header.as_mut_bytes()) || !place.asks(&header) {
         return Ok(VmcallStatus::INVALID_OPERAND);
+    }
+    match event_notify::standing() {
+        Standing::Ready => {}
+        Standing::Pending => return Ok(VmcallStatus::RETRY),
+        Standing::Withdrawn => return Ok(VmcallStatus::SUBFUNC_UNSUPPORTED),
     }
     let Some(window) = window() else { return Ok(VmcallStatus::SUBFUNC_UNSUPPORTED) };
     let Some(slot) = claim(vcpu.index) else {

@@ -142,7 +142,14 @@ fn tdcalls(first: u64, shared_bit: u64) -> Result<usize, Failure> {
         (10, 0x4000_0000, 0, INVALID_OPERAND),
         (12, 0, 0, INVALID_OPERAND),
         (0x1_0003, 0, 0, INVALID_OPERAND),
-        (0x1_0004, 0x51, 0, INVALID_OPERAND),
+        (0x1_0000, 2, 0, INVALID_OPERAND),
+        (0x1_0002, page | shared_bit, PAGE, INVALID_OPERAND),
+        (0x1_0002, page + 8, PAGE, INVALID_OPERAND),
+        (0x1_0002, page, 0, INVALID_OPERAND),
+        (0x1_0002, page, 64 * PAGE, INVALID_OPERAND),
+        (0x1_0002, page, PAGE, INVALID_OPERAND),
+        (0x1_0004, 31, 0, INVALID_OPERAND),
+        (0x1_0004, 256, 0, INVALID_OPERAND),
         (0xffff_ffff, 0, 0, INVALID_OPERAND),
     ];
     for (function, r12, r13, status) in rows {

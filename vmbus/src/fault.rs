@@ -75,6 +75,9 @@ pub enum Refused {
     Busy,
     /// The host did not grant the feature that it needs.
     NotGranted,
+    /// There are 2048 event flags, and this is none of them. Without a choice of the caller it is the
+    /// host's number of the channel.
+    EventFlag,
     /// The version lies outside of what was configured, or is not spoken.
     Version(Version),
 }
@@ -131,6 +134,7 @@ impl fmt::Display for Refused {
             Self::InUse => f.write_str("an open channel uses the memory"),
             Self::Busy => f.write_str("the last request is not answered"),
             Self::NotGranted => f.write_str("host did not grant the feature"),
+            Self::EventFlag => f.write_str("no such event flag"),
             Self::Version(version) => write!(f, "version {version} is not offered"),
         }
     }

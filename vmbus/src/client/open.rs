@@ -14,6 +14,7 @@ use crate::{
         from_host::{ModifyChannelResponse, OpenResult},
         to_host::{CloseChannel, ModifyChannel, OpenChannel, OpenChannelWithSignal},
     },
+    synic::event_flags::FLAGS,
     version::Features,
 };
 
@@ -69,7 +70,7 @@ impl<const CHANNELS: usize, const GPADLS: usize> Client<CHANNELS, GPADLS> {
     /// # Errors
     ///
     /// The channel is open or gone, the host does not know the memory, the memory belongs to another
-    /// channel, or the host does not let the client choose what it chooses.
+    /// channel, the host does not let the client choose what it chooses, or there is no such flag.
     pub fn open(&mut self, handle: ChannelHandle, open: &Open) -> Result<Outgoing, Refused> {
         self.check_ring(handle, open.ring)?;
         let open_id = self.next_generation();
@@ -82,37 +83,54 @@ impl<const CHANNELS: usize, const GPADLS: usize> Client<CHANNELS, GPADLS> {
             downstream_page: U32::new(open.downstream_page),
             user_data: open.user_data,
         };
-        let message = match open.signal {
+        let signal = self.signal_of(handle, open)?;
+        let message = match signal {
             None => self.message(&base)?,
-            Some(signal) => self.message(&self.with_signal(base, signal)?)?,
+            Some(signal) => self.message(&OpenChannelWithSignal {
+                base,
+                connection: signal.connection,
+                event_flag: U16::new(signal.event_flag),
+                flags: U16::new(u16::from(signal.interrupt == Interrupt::Redirected)),
+            })?,
         };
         let channel = self.channel_mut(handle)?;
         channel.state = ChannelState::Opening;
         channel.open_id = open_id;
         channel.opened = Opened::Ordinary;
         channel.ring = Some(open.ring);
-        channel.signal = open.signal;
+        channel.signal = signal;
         channel.target_vp = open.target_vp;
         Ok(message)
     }
 
-    fn with_signal(
+    /// Returns what to say of signals. A host that granted a choice reads these fields in any case, so
+    /// without a choice they say what holds without the feature.
+    fn signal_of(
         &self,
-        base: OpenChannel,
-        signal: SignalParameters,
-    ) -> Result<OpenChannelWithSignal, Refused> {
-        let redirected = signal.interrupt == Interrupt::Redirected;
-        if !self.granted(Features::GUEST_SPECIFIED_SIGNAL_PARAMETERS)
-            || redirected && !self.granted(Features::CHANNEL_INTERRUPT_REDIRECTION)
-        {
-            return Err(Refused::NotGranted);
-        }
-        Ok(OpenChannelWithSignal {
-            base,
-            connection: signal.connection,
-            event_flag: U16::new(signal.event_flag),
-            flags: U16::new(u16::from(redirected)),
-        })
+        handle: ChannelHandle,
+        open: &Open,
+    ) -> Result<Option<SignalParameters>, Refused> {
+        let chosen = self.granted(Features::GUEST_SPECIFIED_SIGNAL_PARAMETERS);
+        let redirectable = self.granted(Features::CHANNEL_INTERRUPT_REDIRECTION);
+        let signal = match open.signal {
+            Some(signal) => {
+                let redirected = signal.interrupt == Interrupt::Redirected;
+                if !chosen || redirected && !redirectable {
+                    return Err(Refused::NotGranted);
+                }
+                signal
+            }
+            None if chosen || redirectable => {
+                let offer = self.channel(handle).ok_or(Refused::NoChannel)?.offer();
+                SignalParameters {
+                    connection: offer.connection,
+                    event_flag: u16::try_from(offer.channel.get()).unwrap_or(u16::MAX),
+                    interrupt: Interrupt::AsUsual,
+                }
+            }
+            None => return Ok(None),
+        };
+        if signal.event_flag < FLAGS { Ok(Some(signal)) } else { Err(Refused::EventFlag) }
     }
 
     /// Closes a channel. The host does not answer; it may touch the rings until it has torn their

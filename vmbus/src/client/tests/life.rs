@@ -222,6 +222,22 @@ fn a_channel_signals_as_the_client_chose_if_the_host_lets_it() {
 }
 
 #[test]
+fn without_a_choice_the_fields_say_what_holds_without_the_feature() {
+    let mut host = Host::new(0x6_0000, &[17, 2048]);
+    let (mut client, handles) = offered(&mut host);
+    let ring = gpadl(&mut client, &mut host, handles[0]);
+    let message = client.open(handles[0], &Open::new(ring, 8, 0)).unwrap();
+    assert_eq!(message.bytes()[148..], [17, 0, 1, 0, 17, 0, 0, 0]);
+    let beyond = gpadl(&mut client, &mut host, handles[1]);
+    assert_eq!(client.open(handles[1], &Open::new(beyond, 8, 0)), Err(Refused::EventFlag));
+    let mut host = Host::new(0x5_0003, &[17]);
+    let (mut client, handles) = offered(&mut host);
+    let ring = gpadl(&mut client, &mut host, handles[0]);
+    let message = client.open(handles[0], &Open::new(ring, 8, 0)).unwrap();
+    assert_eq!(message.bytes().len(), 148);
+}
+
+#[test]
 fn a_rescinded_channel_is_released_and_its_handle_is_dead() {
     let mut host = Host::new(0x6_0000, &[17]);
     let (mut client, old, _) = opened(&mut host);

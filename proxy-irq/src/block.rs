@@ -7,11 +7,10 @@
 //! | 0x0800 | the relay's banks in the same page    | owner               |
 //! | 0x1000 | slots            | owner; control plane while unused  |
 //! | 0x1100 | dirty flag       | owner                              |
-//! | 0x1104 | `remote_pending` | anyone, by read-modify-write only  |
-//! | 0x1108 | enter state      | owner                              |
-//! | 0x1110 | quiescence count | owner                              |
-//! | 0x1118 | VIRR as it was   | owner                              |
-//! | 0x1180 | remote banks     | anyone, by read-modify-write only  |
+//! | 0x1104 | enter state      | owner                              |
+//! | 0x1108 | where to look    | owner                              |
+//! | 0x1110 | what was found   | owner                              |
+//! | 0x1180 | remote banks, and the flag that says so | anyone, by read-modify-write only |
 //! | 0x1200 | mailbox          | control plane and owner, see below |
 //! |        | owner's          | owner                              |
 //! | 0x1400 | forward table    | control plane                      |
@@ -22,8 +21,9 @@
 //!
 //! What the interrupt path and the pass touch beyond that page is six cache lines: four of slots, one
 //! of control, one of remote banks. They lie in pairs (the adjacent-line prefetcher works in pairs),
-//! and what other CPUs write often, the remote banks, has a pair of its own. Interrupt code in assembly
-//! relies on the offsets, so they are public constants and checked here.
+//! and what other CPUs write, the remote banks and their flag, is one line in a pair of its own: a
+//! poster needs that line only, and takes none away that the owner works with. Interrupt code in
+//! assembly relies on the offsets, so they are public constants and checked here.
 
 use core::sync::atomic::{AtomicU8 as OwnU8, AtomicU32 as OwnU32, AtomicU64 as Figure};
 
@@ -32,7 +32,7 @@ use crossbeam_utils::CachePadded;
 use crate::{
     counters::{Counters, Figures},
     reserved_vector::{SLOTS, Slot},
-    slot::{SlotWord, VECTOR_BANKS},
+    slot::{REMOTE_WORDS, SlotWord, VECTOR_BANKS},
     sync::{AtomicU32, AtomicU64, Ordering, const_unless_loom, unmapped_slots, zeros},
     virtual_apic::VirtualApicPage,
 };
@@ -56,26 +56,29 @@ pub struct RelayBlock {
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Control {
-    /// Not zero if a bank or the VIRR may have a new bit. A plain flag beside `remote_pending`, not a
-    /// bit of it: the interrupt path's plain store must not undo another CPU's read-modify-write.
+    /// Not zero if a bank or the VIRR may have a new bit. A plain flag beside that of the remote banks,
+    /// not a bit of it: the interrupt path's plain store must not undo another CPU's read-modify-write.
     pub(crate) dirty: AtomicU32,
-    /// A [`Work`](crate::enter_state::Work) set, [`FLAG-BY-RMW`](crate#invariants).
-    pub(crate) remote_pending: AtomicU32,
     /// An [`EnterState`](crate::enter_state::EnterState).
     pub(crate) state: AtomicU32,
-    /// How often the owner was about to enter L2 or halt.
-    pub(crate) quiescent: AtomicU64,
-    /// The VIRR when the owner last looked; what is set since was posted.
-    pub(crate) seen: [OwnU32; VECTOR_BANKS],
+    /// The dword of the page that all direct slots post into, or 0 if there are several.
+    pub(crate) only: OwnU32,
+    /// The first vector of that dword.
+    pub(crate) first: OwnU32,
+    /// How many vectors pended where direct slots post when L2 was left.
+    pub(crate) left: OwnU32,
+    /// How many when the owner last looked: the difference was posted since.
+    pub(crate) found: OwnU32,
+    /// How many were posted by this CPU's own slots, up to when L2 was left.
+    pub(crate) posted: Figure,
 }
 
-/// Vectors that other contexts made pending: one line.
+/// Vectors that other contexts made pending, and the flag that says so: one line.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Remote(
-    /// First those from devices, by way of another CPU or of the host's messages: filtered. Then
-    /// those from L2 itself or from L1's own emulation: not filtered.
-    pub(crate) [AtomicU32; 2 * VECTOR_BANKS],
+    /// What each word is for: [`RemoteWord`](crate::slot::RemoteWord).
+    pub(crate) [AtomicU32; REMOTE_WORDS],
 );
 
 /// What the control plane asks the owner to do, and the filter that it grants.
@@ -90,6 +93,8 @@ pub(crate) struct Mailbox {
     pub(crate) slots: AtomicU32,
     /// The slots that were mapped; their words may become direct ones.
     pub(crate) mapped: AtomicU32,
+    /// The slots whose words may post into a bank of vectors.
+    pub(crate) banked: AtomicU32,
     /// Reserved vectors that were pending in L1's IRR when the owner last served a request.
     pub(crate) reserved_irr: AtomicU32,
     /// Vectors that devices may post remotely.
@@ -150,20 +155,20 @@ impl RelayBlock {
         SlotWord::from_raw(self.slots[slot.index()].load(Ordering::Acquire))
     }
 
-    /// Returns how often the owner was about to enter L2 or halt: a sign of life.
-    #[must_use]
-    pub fn quiescent_states(&self) -> u64 {
-        self.control.quiescent.load(Ordering::Relaxed)
-    }
-
     /// Returns all figures of this CPU. Each one is exact; together they are not one instant's.
     #[must_use]
     pub fn figures(&self) -> Figures {
         Figures {
             refused: self.mailbox.refused.load(Ordering::Relaxed),
             quarantined: self.mailbox.quarantined.load(Ordering::Relaxed),
-            ..self.counters.figures()
+            ..self.counters.figures(self.posted())
         }
+    }
+
+    /// A [`Work`](crate::enter_state::Work) set, [`FLAG-BY-RMW`](crate#invariants).
+    #[inline]
+    pub(crate) fn remote_pending(&self) -> &AtomicU32 {
+        &self.remote.0[VECTOR_BANKS]
     }
 }
 
@@ -178,10 +183,12 @@ impl Control {
         fn new() -> Self {
             Self {
                 dirty: AtomicU32::new(0),
-                remote_pending: AtomicU32::new(0),
                 state: AtomicU32::new(0),
-                quiescent: AtomicU64::new(0),
-                seen: [const { OwnU32::new(0) }; VECTOR_BANKS],
+                only: OwnU32::new(0),
+                first: OwnU32::new(0),
+                left: OwnU32::new(0),
+                found: OwnU32::new(0),
+                posted: Figure::new(0),
             }
         }
     }
@@ -203,6 +210,7 @@ impl Mailbox {
                 served: AtomicU64::new(0),
                 slots: AtomicU32::new(0),
                 mapped: AtomicU32::new(0),
+                banked: AtomicU32::new(0),
                 reserved_irr: AtomicU32::new(0),
                 allowed: zeros(),
                 revoked: zeros(),
@@ -227,10 +235,9 @@ const _: () = {
     assert!(offset_of!(RelayBlock, slots) == RelayBlock::SLOTS_OFFSET);
     assert!(offset_of!(RelayBlock, control) == RelayBlock::DIRTY_OFFSET);
     assert!(offset_of!(Control, dirty) == 0);
-    assert!(offset_of!(Control, remote_pending) == 4);
-    assert!(offset_of!(Control, state) == 8);
-    assert!(offset_of!(Control, quiescent) == 0x10);
-    assert!(offset_of!(Control, seen) == 0x18);
+    assert!(offset_of!(Control, state) == 4);
+    assert!(offset_of!(Control, only) == 8);
+    assert!(offset_of!(Control, left) == 0x10);
     assert!(size_of::<Control>() == 64);
     assert!(offset_of!(RelayBlock, remote) == 0x1180);
     assert!(size_of::<Remote>() == 64);

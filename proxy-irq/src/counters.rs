@@ -5,8 +5,7 @@
 //! one vector between two drains are one here, as they are one interrupt to L2, and one that is posted
 //! directly while its vector still pends is none; only an observer of the device can tell them apart.
 //!
-//! What came through this CPU's own slots is not counted at all but follows from the rest: whenever
-//! the banks are empty, `posted + remote = relayed + merged`.
+//! What was made pending is not counted but follows from the rest: `relayed = posted + remote - merged`.
 //!
 //! # Orderings
 //! All Relaxed. Each figure has one writer, which therefore needs no locked addition, and nothing is
@@ -21,7 +20,6 @@ use crate::reserved_vector::{L2Vector, SLOTS, Slot};
 #[repr(C)]
 pub(crate) struct Counters {
     pub(crate) remote: AtomicU64,
-    pub(crate) relayed: AtomicU64,
     pub(crate) merged: AtomicU64,
     pub(crate) filtered: AtomicU64,
     pub(crate) spurious: AtomicU64,
@@ -54,7 +52,6 @@ impl Counters {
     pub(crate) const fn new() -> Self {
         Self {
             remote: AtomicU64::new(0),
-            relayed: AtomicU64::new(0),
             merged: AtomicU64::new(0),
             filtered: AtomicU64::new(0),
             spurious: AtomicU64::new(0),
@@ -84,14 +81,13 @@ impl Counters {
         }
     }
 
-    pub(crate) fn figures(&self) -> Figures {
-        let remote = self.remote.load(Relaxed);
-        let relayed = self.relayed.load(Relaxed);
+    pub(crate) fn figures(&self, posted: u64) -> Figures {
         let merged = self.merged.load(Relaxed);
+        let remote = self.remote.load(Relaxed);
         Figures {
-            posted: relayed.wrapping_add(merged).saturating_sub(remote),
+            posted,
             remote,
-            relayed,
+            relayed: posted.wrapping_add(remote).saturating_sub(merged),
             merged,
             filtered: self.filtered.load(Relaxed),
             spurious: self.spurious.load(Relaxed),
@@ -118,18 +114,6 @@ impl crate::block::RelayBlock {
 /// Adds to a figure that only the caller's context writes.
 pub(crate) fn add(figure: &AtomicU64, amount: u32) {
     figure.store(figure.load(Relaxed).wrapping_add(amount.into()), Relaxed);
-}
-
-/// Counts the bits of a word that mostly has one. The images are built for processors without POPCNT.
-#[inline]
-pub(crate) fn ones(bits: u32) -> u32 {
-    if bits & bits.wrapping_sub(1) == 0 { u32::from(bits != 0) } else { many(bits) }
-}
-
-#[cold]
-#[inline(never)]
-const fn many(bits: u32) -> u32 {
-    bits.count_ones()
 }
 
 fn add_one(figure: &AtomicU32) {

@@ -30,8 +30,17 @@ bitflags! {
         const MAILBOX = 1 << 1;
         /// A reserved vector was taken since the last drain: [`RelayBlock::drain`].
         const POSTED = 1 << 2;
+        /// Somebody has set something up outside of the relay: whoever calls
+        /// [`RelayBlock::call_attention`] says what.
+        const ATTENTION = 1 << 3;
     }
 }
+
+/// Beside the bits of [`Work`]: a slot may post into a bank of vectors. A state, no work to be done.
+pub(crate) const BANKED: u32 = 1 << 4;
+
+/// What makes a drain look everywhere.
+pub(crate) const LOOK_EVERYWHERE: u32 = Work::REMOTE.bits() | BANKED;
 
 /// Where the owner of a block is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,11 +65,12 @@ pub enum Kick {
 }
 
 impl RelayBlock {
-    /// Announces that the owner enters L2, unless there is work left.
+    /// Announces that the owner enters L2, unless others have left work.
     ///
-    /// Context: owner, main context, IF=0 since the last [`drain`](Self::drain). On `Ok` the next
-    /// step is `TDG.VP.ENTER`, and [`resume`](Self::resume) the first one after it, whatever it
-    /// returned. On `Err` the owner is still running and must do what the set names.
+    /// Context: owner, main context, IF=0 since the last [`drain`](Self::drain), so there can be nothing
+    /// that was posted since. On `Ok` the next step is `TDG.VP.ENTER`, and [`resume`](Self::resume) the
+    /// first one after it, whatever it returned. On `Err` the owner is still running and must do what the
+    /// set names.
     #[inline]
     pub fn try_enter_l2(&self) -> Result<(), Work> {
         self.leave_for(EnterState::InL2)
@@ -74,14 +84,14 @@ impl RelayBlock {
         self.leave_for(EnterState::Halted)
     }
 
-    /// Announces that the owner is back from L2, and remembers what L2 has left pending.
+    /// Announces that the owner is back from L2, and counts what L2 has left pending.
     ///
     /// Context: owner, main context, IF=0 since before the entry. Needs no order: who still reads the
     /// old state sends a kick too many.
     #[inline]
     pub fn resume(&self) {
         self.set_running();
-        self.note_virr();
+        self.settle_posted();
     }
 
     /// Announces that the owner's halt is over. Context: owner, main context.
@@ -100,9 +110,28 @@ impl RelayBlock {
     #[must_use]
     #[inline]
     pub fn work(&self) -> Work {
-        let remote = self.control.remote_pending.load(Ordering::SeqCst);
+        let remote = self.remote_pending().load(Ordering::SeqCst);
         let posted = u32::from(self.control.dirty.load(Ordering::Relaxed) != 0);
         Work::from_bits_truncate(remote | posted << 2)
+    }
+
+    /// Makes the owner stop before it next enters L2 or halts, to look at what the caller has set up
+    /// before. It takes the call by [`take_attention`](Self::take_attention).
+    ///
+    /// Context: any CPU, the owner included.
+    pub fn call_attention(&self) -> Kick {
+        self.remote_pending().fetch_or(Work::ATTENTION.bits(), Ordering::SeqCst);
+        self.must_kick()
+    }
+
+    /// Takes the calls for attention; returns whether there was one. What was set up before is seen.
+    ///
+    /// Context: owner, main context.
+    pub fn take_attention(&self) -> bool {
+        let called = Work::ATTENTION.bits();
+        let pending = self.remote_pending();
+        pending.load(Ordering::Relaxed) & called != 0
+            && pending.fetch_and(!called, Ordering::SeqCst) & called != 0
     }
 
     /// The other side's half: to be called after the work was announced in `remote_pending`.
@@ -117,11 +146,9 @@ impl RelayBlock {
 
     #[inline]
     fn leave_for(&self, state: EnterState) -> Result<(), Work> {
-        let count = self.control.quiescent.load(Ordering::Relaxed);
-        self.control.quiescent.store(count.wrapping_add(1), Ordering::Relaxed);
         self.control.state.store(state as u32, Ordering::SeqCst);
         fence_under_loom();
-        let work = self.work();
+        let work = Work::from_bits_truncate(self.remote_pending().load(Ordering::SeqCst));
         if work.is_empty() {
             return Ok(());
         }
@@ -162,8 +189,20 @@ mod tests {
         assert_eq!(block.enter_state(), EnterState::Running);
         assert_eq!(block.post_remote(L2Vector::new(0x52).unwrap()), Kick::NotNeeded);
         block.on_posted(Slot::new(3).unwrap());
-        assert_eq!(block.try_enter_l2(), Err(Work::REMOTE | Work::POSTED));
-        assert_eq!(block.quiescent_states(), 3);
+        assert_eq!(block.work(), Work::REMOTE | Work::POSTED);
+        assert_eq!(block.try_enter_l2(), Err(Work::REMOTE));
+    }
+
+    #[test]
+    fn a_call_for_attention_keeps_the_owner_until_it_is_taken() {
+        let block = RelayBlock::new();
+        assert_eq!(block.call_attention(), Kick::NotNeeded);
+        assert_eq!(block.try_enter_l2(), Err(Work::ATTENTION));
+        assert_eq!(block.drain_if_left_alone(0x33), None);
+        assert!(block.take_attention());
+        assert!(!block.take_attention());
+        assert_eq!(block.try_enter_l2(), Ok(()));
+        assert_eq!(block.call_attention(), Kick::Needed);
     }
 
     #[test]

@@ -32,6 +32,8 @@
 //!   an unmapped slot is an ordinary word that points at the spurious bank.
 //! - **`BANKED-FIRST`**: a new mapping posts into a bank, which is right in every mode. Only the owner
 //!   redirects it into the VIRR, and back.
+//! - **`BANKED-ANNOUNCED`**: that a slot may post into a bank of vectors is said before it can. As long as
+//!   nobody says so, the drain does not look there.
 //! - **`FLAG-BY-RMW`**: data before flag, and the flag only by a read-modify-write. The owner clears the
 //!   flag before it reads the data. Who finds it set has nothing more to do.
 //! - **`PUBLISH-FIRST`**: a slot or a grant is live before the host can learn of it.
@@ -81,7 +83,15 @@
 
 extern crate alloc;
 
+#[cfg(all(test, not(loom)))]
+extern crate self as proxy_irq;
+
 mod sync;
+
+/// A drain that tells all that it did.
+#[cfg(all(test, not(loom)))]
+#[path = "../tests/told/mod.rs"]
+mod told;
 
 /// Reserved vectors of L1, their slots, vectors of L2.
 pub mod reserved_vector;
@@ -137,7 +147,7 @@ pub mod counters;
 
 pub use block::RelayBlock;
 pub use counters::Figures;
-pub use drain::Drained;
+pub use drain::{Aside, Drained};
 pub use enter_state::{EnterState, Kick, Work};
 pub use mailbox::Ticket;
 pub use map::Relay;

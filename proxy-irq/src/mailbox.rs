@@ -75,21 +75,22 @@ impl RelayBlock {
     /// the dword of L1's IRR that holds the reserved block.
     #[inline]
     pub fn service(&self, reserved_irr: impl FnOnce() -> u32) {
-        if self.control.remote_pending.load(Ordering::Relaxed) & Work::MAILBOX.bits() != 0 {
+        if self.remote_pending().load(Ordering::Relaxed) & Work::MAILBOX.bits() != 0 {
             self.serve(reserved_irr());
         }
     }
 
     #[cold]
     fn serve(&self, reserved_irr: u32) {
-        self.control.remote_pending.fetch_and(!Work::MAILBOX.bits(), Ordering::SeqCst);
+        self.remote_pending().fetch_and(!Work::MAILBOX.bits(), Ordering::SeqCst);
         let number = self.mailbox.requested.load(Ordering::Acquire);
-        for slot in Slot::in_bits(self.mailbox.slots.swap(0, Ordering::Acquire)) {
-            self.adopt(slot);
+        let changed = self.mailbox.slots.swap(0, Ordering::Acquire);
+        Slot::in_bits(changed).for_each(|slot| self.adopt(slot));
+        let mapped = self.mailbox.mapped.swap(0, Ordering::Acquire);
+        if changed | mapped != 0 {
+            self.redirect(changed | mapped);
         }
-        for slot in Slot::in_bits(self.mailbox.mapped.swap(0, Ordering::Acquire)) {
-            self.redirect(slot);
-        }
+        Slot::in_bits(changed).for_each(|slot| self.settle_held(slot));
         self.withdraw_revoked();
         self.mailbox.reserved_irr.store(reserved_irr, Ordering::Relaxed);
         self.mailbox.served.store(number, Ordering::Release);
@@ -118,7 +119,7 @@ impl RelayBlock {
     /// Asks the owner to look at L1's IRR once more. Control plane only.
     pub(crate) fn request(&self) -> u64 {
         let number = self.mailbox.requested.fetch_add(1, Ordering::Release) + 1;
-        self.control.remote_pending.fetch_or(Work::MAILBOX.bits(), Ordering::SeqCst);
+        self.remote_pending().fetch_or(Work::MAILBOX.bits(), Ordering::SeqCst);
         number
     }
 
@@ -133,11 +134,21 @@ impl RelayBlock {
         self.mailbox.served.load(Ordering::Acquire) >= number
     }
 
-    /// Gives `slot` the word that is wanted for it, and settles what was held while it was masked.
+    /// Gives `slot` the word that is wanted for it.
     fn adopt(&self, slot: Slot) {
         let word = SlotWord::from_raw(self.mailbox.wanted[slot.index()].load(Ordering::Relaxed));
+        if matches!(word.target(), Some(Target::Banked(_))) {
+            self.announce_banked(slot);
+        }
         self.slots[slot.index()].store(word.raw(), Ordering::Relaxed);
-        self.redirect(slot);
+        if !matches!(word.target(), Some(Target::Banked(_))) {
+            self.withdraw_banked(slot);
+        }
+    }
+
+    /// Settles what was held while `slot` was masked.
+    fn settle_held(&self, slot: Slot) {
+        let word = self.slot_word(slot);
         let target = word.target();
         if matches!(target, Some(Target::Held(_))) {
             return;
@@ -156,7 +167,8 @@ impl RelayBlock {
         let Mailbox { revoked, allowed, .. } = &*self.mailbox;
         for bank in 0..VECTOR_BANKS {
             if revoked[bank].load(Ordering::Acquire) != 0 {
-                self.admit_remote();
+                self.add_to_virr(|| self.admit_remote());
+                self.make_drain_look_everywhere();
                 let bits = revoked[bank].swap(0, Ordering::Acquire);
                 allowed[bank].fetch_and(!bits, Ordering::Relaxed);
             }

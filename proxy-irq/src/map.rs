@@ -74,6 +74,7 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
             match self.take(cpu, vector, source) {
                 Ok(slot) => {
                     let word = SlotWord::banked(vector);
+                    block.announce_banked(slot);
                     block.slots[slot.index()].store(word.raw(), Ordering::Release);
                     block.request_redirection(slot);
                     self.mapping(cpu, slot)

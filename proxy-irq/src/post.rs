@@ -62,7 +62,7 @@ impl RelayBlock {
     pub fn post(&self, word: RemoteWord) -> Kick {
         self.remote.0[word.dword()].fetch_or(word.mask(), Ordering::SeqCst);
         fence_under_loom();
-        if self.control.remote_pending.load(Ordering::SeqCst) & Work::REMOTE.bits() != 0 {
+        if self.remote_pending().load(Ordering::SeqCst) & Work::REMOTE.bits() != 0 {
             return Kick::NotNeeded;
         }
         self.announce_remote()
@@ -71,7 +71,7 @@ impl RelayBlock {
     /// Says that a remote bank has a bit. Not the short way: another CPU has just drained.
     #[cold]
     fn announce_remote(&self) -> Kick {
-        self.control.remote_pending.fetch_or(Work::REMOTE.bits(), Ordering::SeqCst);
+        self.remote_pending().fetch_or(Work::REMOTE.bits(), Ordering::SeqCst);
         self.must_kick()
     }
 }

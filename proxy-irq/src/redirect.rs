@@ -9,18 +9,26 @@
 //! the owner, who alone knows these things, rewrites them: when it next serves, and when one of the
 //! three changes. The interrupt path does not know the difference.
 //!
+//! The drain looks at the banks only if a slot may post there. Whoever gives a slot a banked word says so
+//! before: the slot's bit first, then the flag. The owner alone takes that back, for a slot that it has
+//! just given another word: bit first, then the flag if that was the last one, and then it looks at the
+//! bits once more, because somebody may have set another one before the flag was cleared.
+//!
 //! # Orderings
 //! Main context of the owner only, IF=0, in program order with its own handlers. A slot is rewritten by
 //! compare-and-exchange, because the control plane may be withdrawing it ([`Relay::quarantine`]).
 //!
 //! [`Relay::quarantine`]: crate::map::Relay::quarantine
 
-use core::sync::atomic::Ordering::Relaxed;
-
 use crate::{
     block::RelayBlock,
+    enter_state::{BANKED, Work},
     reserved_vector::{L2Vector, Slot},
     slot::{SlotWord, Target, VECTOR_BANKS},
+    sync::{
+        Ordering::{Relaxed, SeqCst},
+        fence_under_loom,
+    },
     virtual_apic::Register,
 };
 
@@ -34,13 +42,25 @@ pub enum ApicMode {
     Offload,
 }
 
+/// A dword of the page that no processor and no slot writes.
+const NOTHING_PENDS: u32 = 1;
+
+/// Whether vectors have stopped being level-triggered, so that slots may post them directly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Levels {
+    /// None has.
+    Unchanged,
+    /// Some have: the slots are to be redirected.
+    Ended,
+}
+
 impl RelayBlock {
     /// Redirects the slots to where `mode` wants them. What pends stays pending.
     ///
     /// Context: owner, main context, IF=0, L2 not running.
     pub fn set_mode(&self, mode: ApicMode) {
         self.own.mode.store(mode as u8, Relaxed);
-        self.redirect_all();
+        self.redirect(!0);
     }
 
     /// Returns who delivers L2's interrupts on this CPU.
@@ -64,7 +84,7 @@ impl RelayBlock {
             let pending = new & self.page.read_bank(Register::IRR, bank);
             self.page.request_bank(bank, pending, new);
         }
-        self.redirect_all();
+        self.redirect(!0);
     }
 
     /// Forgets what INIT makes an APIC forget: registers, and with them all that pends in them.
@@ -72,36 +92,82 @@ impl RelayBlock {
     /// Context: as [`set_mode`](Self::set_mode).
     pub fn reset_apic(&self) {
         self.page.reset();
-        self.note_virr();
-        self.redirect_all();
+        self.settle_posted();
+        self.redirect(!0);
     }
 
-    /// Gives `slot`, if it is mapped to a vector of this CPU, the better of its two words.
-    pub(crate) fn redirect(&self, slot: Slot) {
+    /// Gives the slots `slots`, as far as they are mapped to a vector of this CPU, the better of their
+    /// two words.
+    pub(crate) fn redirect(&self, slots: u32) {
+        Slot::in_bits(slots).for_each(|slot| self.redirect_one(slot));
+        self.look_at(self.only_dword());
+        if self.control.dirty.load(Relaxed) != 0 {
+            self.make_drain_look_everywhere();
+        }
+    }
+
+    fn redirect_one(&self, slot: Slot) {
         let word = self.slot_word(slot);
         let Some(vector) = word.target().and_then(Target::vector) else { return };
         let better = self.word_of(vector);
         if better != word {
+            if better == SlotWord::banked(vector) {
+                self.announce_banked(slot);
+            }
             let place = &self.slots[slot.index()];
             let _ = place.compare_exchange(word.raw(), better.raw(), Relaxed, Relaxed);
         }
+        if better != SlotWord::banked(vector) {
+            self.withdraw_banked(slot);
+        }
+    }
+
+    /// What pends may be where the next drain would not look otherwise. Owner.
+    pub(crate) fn make_drain_look_everywhere(&self) {
+        self.remote_pending().fetch_or(Work::REMOTE.bits(), SeqCst);
+    }
+
+    /// Says that `slot` may post into a bank of vectors: before it gets such a word. Control plane, for
+    /// a slot that is free, and owner.
+    pub(crate) fn announce_banked(&self, slot: Slot) {
+        self.mailbox.banked.fetch_or(slot.bit(), SeqCst);
+        self.remote_pending().fetch_or(BANKED, SeqCst);
+    }
+
+    /// Says that `slot`, which is in use, posts into no bank any more: after the owner gave it another
+    /// word. Owner, IF=0.
+    pub(crate) fn withdraw_banked(&self, slot: Slot) {
+        let banked = &self.mailbox.banked;
+        if banked.load(Relaxed) & slot.bit() == 0 {
+            return;
+        }
+        self.add_to_virr(|| self.empty_vector_banks());
+        if banked.fetch_and(!slot.bit(), SeqCst) == slot.bit() {
+            self.remote_pending().fetch_and(!BANKED, SeqCst);
+            fence_under_loom();
+            if banked.load(SeqCst) != 0 {
+                self.remote_pending().fetch_or(BANKED, SeqCst);
+            }
+        }
+    }
+
+    /// Returns the dword of the VIRR that all direct slots post into, 0 if there are several, and if there
+    /// is no direct slot one in which nothing ever pends.
+    fn only_dword(&self) -> u32 {
+        let words = Slot::all().map(|slot| self.slot_word(slot));
+        let direct = words.filter(|word| matches!(word.target(), Some(Target::Relayed(_))));
+        let mut dwords = direct.map(SlotWord::dword);
+        let Some(first) = dwords.next() else { return NOTHING_PENDS };
+        if dwords.all(|dword| dword == first) { u32::try_from(first).unwrap_or(0) } else { 0 }
     }
 
     /// Makes the vectors `bits` of `bank` pending, with the trigger mode that they have now; returns
     /// those that were pending already.
-    pub(crate) fn request_bank(&self, bank: usize, bits: u32) -> u32 {
+    pub(crate) fn request_bank(&self, bank: usize, bits: u32) -> (u32, Levels) {
         let levels = self.own.levels[bank % VECTOR_BANKS].load(Relaxed);
         let stale = bits & self.page.read_bank(Register::TMR, bank) & !levels;
         let merged = self.page.request_bank(bank, bits, levels);
-        if stale != 0 {
-            self.redirect_all();
-        }
-        merged
-    }
-
-    #[cold]
-    fn redirect_all(&self) {
-        Slot::all().for_each(|slot| self.redirect(slot));
+        (merged, if stale == 0 { Levels::Unchanged } else { Levels::Ended })
     }
 
     fn word_of(&self, vector: L2Vector) -> SlotWord {
@@ -130,6 +196,7 @@ mod tests {
 
     fn mapped(number: u8) -> RelayBlock {
         let block = RelayBlock::new();
+        block.announce_banked(slot(7));
         block.slots[7].store(SlotWord::banked(vector(number)).raw(), Relaxed);
         block
     }
@@ -144,7 +211,7 @@ mod tests {
         block.on_posted(slot(7));
         block.set_mode(ApicMode::Offload);
         assert_eq!(target(&block), Some(Target::Relayed(vector(0x51))));
-        assert_eq!(block.drain(0).relayed, 1);
+        assert_eq!((block.drain(0).rvi, block.figures().relayed), (0x51, 1));
         block.resume();
         block.page().deliver(vector(0x51));
         block.resume();
@@ -152,7 +219,7 @@ mod tests {
         block.set_mode(ApicMode::Banked);
         assert_eq!(target(&block), Some(Target::Banked(vector(0x51))));
         let drained = block.drain(0);
-        assert_eq!((drained.rvi, drained.relayed), (0x51, 1));
+        assert_eq!((drained.rvi, block.figures().relayed), (0x51, 2));
         assert_eq!(block.slot_word(slot(8)), SlotWord::unmapped(slot(8)));
     }
 
@@ -209,7 +276,8 @@ mod tests {
         block.on_posted(slot(9));
         block.reset_apic();
         let drained = block.drain(0);
-        assert_eq!((drained.rvi, drained.relayed, drained.spurious), (0, 0, slot(9).bit()));
+        assert_eq!((drained.rvi, block.figures().relayed), (0, 0));
+        assert_eq!(block.take_aside().spurious, slot(9).bit());
         assert_eq!(target(&block), Some(Target::Relayed(vector(0x51))));
     }
 }

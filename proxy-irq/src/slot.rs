@@ -25,6 +25,11 @@ use crate::reserved_vector::{L2Vector, SLOTS, Slot};
 /// The number of dwords an IRR has.
 pub(crate) const VECTOR_BANKS: usize = 8;
 
+/// The number of words that other contexts write: vectors of devices, vectors of L2 itself and of L1's
+/// emulation, and the flag. Vectors below 32 of both kinds share the first word, because those below 16
+/// are none; so the first word of the second kind is free for the flag.
+pub(crate) const REMOTE_WORDS: usize = 2 * VECTOR_BANKS;
+
 /// Where the dword index begins within the word.
 const INDEX_SHIFT: u32 = 54;
 
@@ -181,8 +186,15 @@ impl Target {
     }
 }
 
-/// A vector of L2 as a remote post takes it: the index of a remote bank in the upper four bits, and
+/// A vector of L2 as a remote post takes it: the index of a remote word in the upper four bits, and
 /// the bit in it in the low half. Like a slot word, it is taken apart without a check.
+///
+/// | word    | bits                                                                       |
+/// |---------|----------------------------------------------------------------------------|
+/// | 0       | 31..16: vectors 31..16 of devices; 15..0: vectors 31..16 of L2 and L1      |
+/// | 1 to 7  | vectors of devices, by way of another CPU or of the host's messages: filtered |
+/// | 8       | the flag that says which of the others to look at                          |
+/// | 9 to 15 | vectors of L2 itself and of L1's own emulation: not filtered               |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct RemoteWord(u64);
@@ -199,10 +211,13 @@ impl RemoteWord {
     #[must_use]
     #[inline]
     pub const fn trusted(vector: L2Vector) -> Self {
-        Self(((VECTOR_BANKS + vector.bank()) as u64) << 60 | vector.mask() as u64)
+        match vector.bank() {
+            0 => Self((vector.mask() >> 16) as u64),
+            bank => Self(((VECTOR_BANKS + bank) as u64) << 60 | vector.mask() as u64),
+        }
     }
 
-    /// Returns the index of the remote bank: below 16 whatever the word is.
+    /// Returns the index of the remote word: below 16 whatever the word is.
     #[inline]
     pub(crate) const fn dword(self) -> usize {
         (self.0 >> 60) as usize

@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(modes(&relay, 2), [Mode::Posted; 24]);
         for block in blocks.iter().take(3) {
             Slot::all().for_each(|slot| block.on_posted(slot));
-            assert_eq!(block.drain(0).spurious.count_ones(), 24);
+            assert_eq!(crate::told::drain(block, 0).spurious.count_ones(), 24);
         }
         assert!(relay.unmap_device(1).poll().is_ready());
     }

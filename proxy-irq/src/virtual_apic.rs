@@ -25,6 +25,15 @@ const DWORDS: usize = 1024;
 /// Those that the processor may look at.
 const REGISTERS: usize = 0x400 / 4;
 
+/// What pends in the VIRR, or in a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pending {
+    /// The highest vector, or 0.
+    pub(crate) highest: u32,
+    /// How many vectors.
+    pub(crate) count: u32,
+}
+
 /// The page, as the processor and the TDX module see it.
 #[derive(Debug)]
 #[repr(C)]
@@ -173,6 +182,22 @@ impl VirtualApicPage {
         bits
     }
 
+    /// Returns what pends in dword `dword` of the page, which is the one of the VIRR that begins with
+    /// vector `first`.
+    #[inline]
+    pub(crate) fn pending_in(&self, dword: usize, first: u32) -> Pending {
+        let bits = self.get(dword);
+        let highest = bits.checked_ilog2().map_or_else(no_vector, |bit| first | bit);
+        Pending { highest, count: bits.count_ones() }
+    }
+
+    /// Returns what pends in the whole VIRR.
+    #[inline]
+    pub(crate) fn pending(&self) -> Pending {
+        let banks = (0..VECTOR_BANKS).map(|bank| self.read_bank(Register::IRR, bank));
+        Pending { highest: self.rvi().into(), count: banks.map(u32::count_ones).sum() }
+    }
+
     /// Returns a 32-bit register, or the lowest dword of a longer one.
     #[must_use]
     pub fn read(&self, register: Register) -> u32 {
@@ -199,6 +224,7 @@ impl VirtualApicPage {
 
     /// Returns the highest vector set in a 256-bit register.
     #[must_use]
+    #[inline]
     pub fn highest(&self, register: Register) -> Option<L2Vector> {
         (0..VECTOR_BANKS).rev().find_map(|bank| {
             let bits = self.read_bank(register, bank);
@@ -231,6 +257,7 @@ impl VirtualApicPage {
 
     /// Returns the RVI that the pending vectors amount to, by search: for a page whose RVI is lost.
     #[must_use]
+    #[inline]
     pub fn rvi(&self) -> u8 {
         self.highest(Register::IRR).map_or(0, L2Vector::get)
     }
@@ -302,6 +329,12 @@ impl VirtualApicPage {
         let bits = self.read_bank(register, vector.bank());
         self.write_bank(register, vector.bank(), bits & !vector.mask());
     }
+}
+
+/// Nothing pends, which is rare where somebody looks.
+#[cold]
+const fn no_vector() -> u32 {
+    0
 }
 
 impl Default for VirtualApicPage {

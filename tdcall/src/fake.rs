@@ -90,7 +90,10 @@ impl Tdcall for Fake {
         self.call(Door::TdcallWithInterrupts, r);
     }
 
-    unsafe fn enter(&self, r: &mut Registers) {
-        self.call(Door::Enter, r);
+    unsafe fn enter(&self, flags: u64, state: u64) -> Registers {
+        let rax = crate::Leaf::VP_ENTER.rax();
+        let mut r = Registers { rax, rcx: flags, rdx: state, ..Registers::ZERO };
+        self.call(Door::Enter, &mut r);
+        r
     }
 }

@@ -6,6 +6,9 @@
 //! register changes, whichever the host was shown. RSP is the only register that survives the
 //! instruction whatever the leaf, so the pointer to the [`Registers`] waits on the stack.
 //!
+//! The entry into an L2 VM takes three registers and gives back no RBX, so there the compiler has them
+//! all, and keeps of the report what somebody reads.
+//!
 //! Each copy of the instruction has an entry in the table of [`fixup`](mod@crate::fixup).
 //!
 //! Spec: TDX-ABI, "TDCALL Instruction".
@@ -14,17 +17,33 @@
 
 use core::{arch::asm, mem::offset_of};
 
-use crate::{Registers, Tdcall};
+use crate::{Leaf, Registers, Tdcall};
 
 /// The `TDCALL` of this processor.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Instruction;
 
+/// The instruction, and its entry in the table.
+macro_rules! tdcall {
+    () => {
+        concat!(
+            "2: .byte 0x66, 0x0f, 0x01, 0xcc\n",
+            "3: .pushsection .tdcall_extable, \"a\", @progbits\n",
+            ".balign 4\n",
+            ".long 2b - .\n",
+            ".long 3b - .\n",
+            ".popsection",
+        )
+    };
+}
+
 /// Loads all registers, executes `TDCALL` after `$before`, stores all registers.
 macro_rules! door {
     ($r:expr, $before:literal) => {
-        door!(
-            $r,
+        asm!(
+            "push rbx",
+            "push rbp",
+            "push rax",
             "mov rbx, [rax + {RBX}]",
             "mov rsi, [rax + {RSI}]",
             "mov rdi, [rax + {RDI}]",
@@ -35,29 +54,12 @@ macro_rules! door {
             "mov r12, [rax + {R12}]",
             "mov r13, [rax + {R13}]",
             "mov r14, [rax + {R14}]",
-            "mov r15, [rax + {R15}]";
-            $before
-        )
-    };
-    // Loads the registers that `$load` says, and RAX, RCX and RDX.
-    ($r:expr, $($load:literal),*; $before:literal) => {
-        asm!(
-            "push rbx",
-            "push rbp",
-            "push rax",
-            $($load,)*
+            "mov r15, [rax + {R15}]",
             "mov rcx, [rax + {RCX}]",
             "mov rdx, [rax + {RDX}]",
             "mov rax, [rax + {RAX}]",
             $before,
-            "2:",
-            ".byte 0x66, 0x0f, 0x01, 0xcc",
-            "3:",
-            ".pushsection .tdcall_extable, \"a\", @progbits",
-            ".balign 4",
-            ".long 2b - .",
-            ".long 3b - .",
-            ".popsection",
+            tdcall!(),
             "push rax",
             "mov rax, [rsp + 8]",
             "pop qword ptr [rax + {RAX}]",
@@ -120,10 +122,34 @@ impl Tdcall for Instruction {
         unsafe { door!(r, "sti") };
     }
 
-    unsafe fn enter(&self, r: &mut Registers) {
-        // SAFETY: As above. The L2 VM may have changed every register but RSP, and none of them is
-        // relied on: RBX, RBP and the pointer to `r` come back from the stack. The leaf takes RAX, RCX
-        // and RDX; what the others hold is L1's and stays with the module, which is trusted.
-        unsafe { door!(r, ; "") };
+    #[inline]
+    unsafe fn enter(&self, flags: u64, state: u64) -> Registers {
+        let mut r = Registers::ZERO;
+        // SAFETY: As above. The L2 VM may have changed every register but RSP: RBX and RBP come back
+        // from the stack, all others are declared as changed. The leaf takes RAX, RCX and RDX; what the
+        // others hold is L1's and stays with the module, which is trusted.
+        unsafe {
+            asm!(
+                "push rbx",
+                "push rbp",
+                tdcall!(),
+                "pop rbp",
+                "pop rbx",
+                inlateout("rax") Leaf::VP_ENTER.rax() => r.rax,
+                inlateout("rcx") flags => r.rcx,
+                inlateout("rdx") state => r.rdx,
+                lateout("rsi") r.rsi,
+                lateout("rdi") r.rdi,
+                lateout("r8") r.r8,
+                lateout("r9") r.r9,
+                lateout("r10") r.r10,
+                lateout("r11") r.r11,
+                lateout("r12") r.r12,
+                lateout("r13") r.r13,
+                lateout("r14") _,
+                lateout("r15") _,
+            );
+        }
+        r
     }
 }

@@ -114,6 +114,7 @@ const fn join(low: u32, high: u32) -> u64 {
 impl L2Exit {
     /// Takes the registers of L1 apart.
     #[must_use]
+    #[inline]
     pub const fn from_registers(r: &Registers) -> Self {
         Self {
             reason: ExitReason(low(r.rax)),

@@ -33,8 +33,8 @@
 //!     unsafe fn tdcall_with_interrupts(&self, r: &mut Registers) {
 //!         r.rax = Status::from_trap(6).0;
 //!     }
-//!     unsafe fn enter(&self, r: &mut Registers) {
-//!         r.rax = Status::from_trap(6).0;
+//!     unsafe fn enter(&self, _: u64, _: u64) -> Registers {
+//!         Registers { rax: Status::from_trap(6).0, ..Registers::ZERO }
 //!     }
 //! }
 //!

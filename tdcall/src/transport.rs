@@ -32,15 +32,16 @@ pub trait Tdcall {
     /// As for [`tdcall`](Self::tdcall). The caller is ready for interrupts.
     unsafe fn tdcall_with_interrupts(&self, r: &mut Registers);
 
-    /// Calls `TDG.VP.ENTER`, which destroys every general register including RBX and RBP. Those two
-    /// are saved and restored; all of `r` is what the module left.
+    /// Calls `TDG.VP.ENTER` with `flags` and the GPA of the state page. It destroys every general register
+    /// including RBX and RBP, which are saved and restored. Returns what the module left in the registers
+    /// that report; RBX, R14 and R15 do not, and are zero.
     ///
     /// # Safety
     ///
-    /// 1. The state page in `r.rdx` is memory of the caller that nothing else uses meanwhile.
+    /// 1. The page at `state` is memory of the caller that nothing else uses meanwhile.
     /// 2. What L1 and L2 share and this door does not save (extended state, CR2, DR0 to DR3, DR6,
     ///    and the MSRs that are not in the VMCS) holds nothing that the caller still needs, or the
     ///    caller saves it.
     /// 3. The L2 VM can reach no memory that Rust code here relies on.
-    unsafe fn enter(&self, r: &mut Registers);
+    unsafe fn enter(&self, flags: u64, state: u64) -> Registers;
 }

@@ -22,6 +22,17 @@ pub(crate) const REMAPPED_ROOT: &str = "/lychgate";
 /// What the directory of other people's crates is called there.
 pub(crate) const REMAPPED_REGISTRY: &str = "/registry";
 
+/// What the processor has beside what all have: every one with TDX has POPCNT, which works on general
+/// registers.
+const FEATURES: &str = "-Ctarget-feature=+popcnt";
+
+/// Arguments of cargo for a program of the host that measures what the images consist of: the same
+/// instructions.
+pub(crate) fn measured_on_the_host() -> [String; 2] {
+    let flags = format!("target.'cfg(target_arch = \"x86_64\")'.rustflags=['{FEATURES}']");
+    ["--config".to_owned(), flags]
+}
+
 /// How to call cargo.
 #[derive(Clone, Debug)]
 pub(crate) struct BareMetal {
@@ -40,8 +51,8 @@ impl BareMetal {
         }
         // The code model stays the target's own, because the core library was built with it and
         // link-time optimisation refuses to mix them; position-independent code suits any address.
-        let mut build =
-            vec!["-Crelocation-model=pic".to_owned(), "-Cforce-frame-pointers=yes".to_owned()];
+        let code = ["-Crelocation-model=pic", "-Cforce-frame-pointers=yes", FEATURES];
+        let mut build = code.map(str::to_owned).to_vec();
         build.extend(remaps());
         let mut linker = None;
         if !toolchain.has_linker() {

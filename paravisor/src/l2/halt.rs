@@ -43,6 +43,7 @@ pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
     // Only an NMI or INIT would end such a halt.
     let for_good = vcpu.state().rflags & RFLAGS_IF == 0;
     loop {
+        vcpu.take_attention()?;
         match signals::take(vcpu.index) {
             Some(Signal::Init) => return Ok(Halt::Reset),
             Some(Signal::Nmi) => {
@@ -109,6 +110,8 @@ fn turn_after_drain(block: &RelayBlock) {
 pub(super) fn for_ever(index: usize) -> ! {
     let block = cpus::relay_block(index);
     loop {
+        // Whoever calls this CPU means L2, which it has no part in.
+        block.take_attention();
         turn(block);
     }
 }

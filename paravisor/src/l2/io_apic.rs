@@ -4,12 +4,13 @@
 //! An interrupt is posted as one of L2's own: the host has no part in it. One by level needs two things
 //! more of each CPU that may get it: the bit of its vector in the EOI-exit bitmap, so that its end
 //! reaches the chip, and the one in the trigger-mode register, which drivers read. Only the CPU itself
-//! can set them. It also keeps such vectors out of the relay's direct way. So a change of the set of such vectors makes a new *edition*, and a CPU that has an
-//! older one takes the new one over between the drain and the entry.
+//! can set them. It also keeps such vectors out of the relay's direct way. So a change of the set of such
+//! vectors makes a new *edition*, and calls all CPUs to attention, who take it over before they enter L2.
 //!
 //! # Orderings
-//! The set is stored before the edition is, with Release, and the edition before a vector of the set
-//! is posted. A CPU that drains such a vector therefore sees the edition by its load with Acquire.
+//! The set is stored before the edition is, with Release; then comes the call for attention, and then a
+//! vector of the set is posted. A CPU that drains such a vector therefore finds the call when it is about
+//! to enter L2, at the latest.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -74,7 +75,7 @@ pub(super) fn nonsense() -> u64 {
 }
 
 impl Levels {
-    /// Takes over the newest set, after a drain and before the entry that follows it.
+    /// Takes over the newest set: when the CPU is called to attention, which it is for each of them.
     pub(super) fn follow(&mut self, block: &RelayBlock) -> Result<(), Refused> {
         let edition = EDITION.load(Ordering::Acquire);
         if edition == self.edition { Ok(()) } else { self.take_over(edition, block) }
@@ -107,6 +108,11 @@ fn publish(vectors: [u64; 4]) {
     }
     if changed {
         EDITION.fetch_add(1, Ordering::Release);
+        // Before anything is posted: a CPU that takes a vector and has not seen its set yet looks again
+        // before it enters L2. So no kick is needed.
+        for cpu in 0..vm().cpus {
+            let _ = cpus::relay_block(width::index(cpu.into())).call_attention();
+        }
     }
 }
 

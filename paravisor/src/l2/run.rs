@@ -12,6 +12,7 @@
 
 use log::{debug, warn};
 use paravisor::exit::event::Event;
+use proxy_irq::Drained;
 use tdcall::{ExitReason, InterruptionType, L2Exit, tdg::L2Return};
 use x86_64::instructions::interrupts;
 
@@ -53,12 +54,13 @@ pub(crate) fn run(index: usize) -> ! {
 /// One turn of the loop.
 fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
     window();
-    take_signals(vcpu)?;
-    if serve(vcpu.block) == Served::NotYet {
-        return Ok(());
-    }
-    drain(vcpu);
-    vcpu.levels.follow(vcpu.block)?;
+    let saved = vcpu.state().rvi;
+    let drained = match vcpu.block.drain_if_left_alone(saved) {
+        Some(drained) => drained,
+        None if attend(vcpu)? == Served::NotYet => return Ok(()),
+        None => vcpu.block.drain(saved),
+    };
+    take_over(vcpu, drained);
     vcpu.write_event()?;
     if vcpu.block.try_enter_l2().is_err() {
         return Ok(());
@@ -86,11 +88,19 @@ fn pass(vcpu: &mut Vcpu) -> Result<(), Refused> {
     }
 }
 
+/// Does what others have left for this CPU.
+#[cold]
+fn attend(vcpu: &mut Vcpu) -> Result<Served, Refused> {
+    if vcpu.take_attention()? {
+        take_signals(vcpu)?;
+    }
+    Ok(serve(vcpu.block))
+}
+
 /// Lets L1's pending interrupts through.
 pub(super) fn window() {
+    // STI holds interrupts off for one instruction more, which is a NOP that comes with it.
     interrupts::enable();
-    // STI holds interrupts off for one instruction more.
-    x86_64::instructions::nop();
     interrupts::disable();
 }
 
@@ -98,9 +108,23 @@ pub(super) fn window() {
 pub(super) fn drain(vcpu: &mut Vcpu) {
     let saved = vcpu.state().rvi;
     let drained = vcpu.block.drain(saved);
+    take_over(vcpu, drained);
+}
+
+#[inline]
+fn take_over(vcpu: &mut Vcpu, drained: Drained) {
     vcpu.state().rvi = drained.rvi;
-    vcpu.spurious |= drained.spurious;
-    forward::pass_on(vcpu.block, drained.forwarded);
+    if drained.aside {
+        see_to_aside(vcpu);
+    }
+}
+
+/// Interrupts that are not for L2 on this CPU.
+#[cold]
+fn see_to_aside(vcpu: &mut Vcpu) {
+    let aside = vcpu.block.take_aside();
+    vcpu.spurious |= aside.spurious;
+    forward::pass_on(vcpu.block, aside.forwarded);
 }
 
 /// Tells of interrupts on reserved vectors that map to nothing. Called when L2 is out for a reason of
@@ -217,6 +241,7 @@ fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
     let began = cpu::tsc();
     let place = loop {
         window();
+        vcpu.take_attention()?;
         match signals::take(vcpu.index) {
             Some(Signal::StartUp(page)) => break Place::RealMode(page),
             Some(Signal::Init | Signal::Nmi) => continue,

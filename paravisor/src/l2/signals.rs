@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! INIT, start-up and NMI from one CPU to another; and that the host has notified.
 //!
-//! One word a CPU. The sender sets bits and then kicks unconditionally: the receiver looks at its word
-//! with interrupts off before it enters L2 or halts, and a kick that comes after that look makes the
-//! module refuse the entry, or ends the halt.
+//! One word a CPU. The sender sets bits and then calls for the receiver's attention, by the relay block,
+//! which also says whether a kick is needed. The receiver takes the call first and looks at its word
+//! afterwards, so a signal that comes in between is looked for once more.
 //!
 //! # Orderings
 //! Release by the sender, Acquire by the receiver: a start-up is about memory that the sender wrote,
-//! though L2's own ordering already covers that on x86.
+//! though L2's own ordering already covers that on x86. The call for attention orders the rest.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -34,7 +34,7 @@ const PAGE: u32 = 0xff;
 
 static SIGNALS: [AtomicU32; MAX_VCPUS] = [const { AtomicU32::new(0) }; MAX_VCPUS];
 
-/// Tells CPU `index`, then kicks it.
+/// Tells CPU `index`, and kicks it if it would not look by itself.
 pub(super) fn send(index: usize, signal: Signal) {
     let Some(word) = SIGNALS.get(index) else { return };
     let change = |old: u32| {
@@ -48,9 +48,7 @@ pub(super) fn send(index: usize, signal: Signal) {
     };
     // The change is never refused.
     let _ = word.fetch_update(Ordering::Release, Ordering::Relaxed, change);
-    if index != cpus::current() {
-        cpus::kick(index);
-    }
+    cpus::kick_if_needed(index, cpus::relay_block(index).call_attention());
 }
 
 /// Tells CPU `index` that the host has finished something for it. Context: interrupt handler.

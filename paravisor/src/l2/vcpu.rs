@@ -45,8 +45,8 @@ pub(super) struct Vcpu {
     pub(super) nmi_waits: bool,
     /// By which vector L2 wants to know that a quote is there.
     pub(super) notify: Option<L2Vector>,
-    /// What the next entry has to forget.
-    pub(super) invalidation: Invalidation,
+    /// Which VM the next entry runs, and what it has to forget.
+    entry: EntryFlags,
     /// Slots that took interrupts while they mapped to nothing.
     pub(super) spurious: u32,
     /// Those of them that were told of.
@@ -62,6 +62,9 @@ pub(super) enum Place {
     /// In 64-bit mode at this address.
     LongMode(u64),
 }
+
+/// An entry that has nothing to forget.
+const ENTRY: EntryFlags = EntryFlags::to(VM);
 
 /// Bits of the interruptibility state that end with the instruction: after STI, after MOV SS.
 const INSTRUCTION_SHADOW: u64 = 3;
@@ -85,7 +88,7 @@ impl Vcpu {
             event: None,
             nmi_waits: false,
             notify: None,
-            invalidation: Invalidation::NONE,
+            entry: ENTRY,
             spurious: 0,
             spurious_told: 0,
             state: Box::into_raw(Box::new(L2EnterGuestState::new())),
@@ -121,7 +124,7 @@ impl Vcpu {
 
     /// Starts as `place` says.
     pub(super) fn start_woken(&mut self, place: Place) -> Result<(), Refused> {
-        self.invalidation = Invalidation::VPID;
+        self.forget(Invalidation::VPID);
         match place {
             Place::RealMode(page) => entry_state::woken(self.state(), page),
             Place::LongMode(entry) => {
@@ -130,17 +133,32 @@ impl Vcpu {
         }
     }
 
+    /// Makes the next entry forget translations.
+    pub(super) fn forget(&mut self, what: Invalidation) {
+        self.entry = ENTRY.with_invalidation(what);
+    }
+
     /// Runs L2. Interrupts are off, and the relay block says that L2 is entered.
+    #[inline]
     pub(super) fn enter(&mut self) -> L2Return {
-        let flags = EntryFlags::to(VM).with_invalidation(self.invalidation);
         let state = width::wide(self.state.expose_provenance());
         // SAFETY: 1. The state page is private memory of this CPU, used by nothing else. 2. L1 keeps
         // nothing in what L2 shares with it; see above.
-        let back = unsafe { tdg::vp_enter(&Instruction, flags, state) };
+        let back = unsafe { tdg::vp_enter(&Instruction, self.entry, state) };
         if back.exit().is_some() {
-            self.invalidation = Invalidation::NONE;
+            self.entry = ENTRY;
         }
         back
+    }
+
+    /// Takes the calls for attention, and with them the newest set of level-triggered vectors; returns
+    /// whether there was one. Signals are left to the caller.
+    pub(super) fn take_attention(&mut self) -> Result<bool, Refused> {
+        let called = self.block.take_attention();
+        if called {
+            self.levels.follow(self.block)?;
+        }
+        Ok(called)
     }
 
     /// Puts the waiting event into the entry fields, where it stays until an entry takes it.

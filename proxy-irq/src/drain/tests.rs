@@ -11,7 +11,8 @@ use crate::{
     redirect::ApicMode,
     reserved_vector::{L2Vector, ReservedBlock, Slot},
     slot::SlotWord,
-    virtual_apic::Trigger,
+    told::{Told, drain},
+    virtual_apic::{Register, Trigger},
 };
 
 fn vector(number: u8) -> L2Vector {
@@ -23,6 +24,7 @@ fn slot(index: u8) -> Slot {
 }
 
 fn mapped(block: &RelayBlock, index: u8, number: u8) {
+    block.announce_banked(slot(index));
     block.slots[usize::from(index)]
         .store(SlotWord::banked(vector(number)).raw(), Ordering::Relaxed);
 }
@@ -36,7 +38,7 @@ fn allow(block: &RelayBlock, number: u8) {
 fn an_idle_drain_changes_nothing() {
     let block = RelayBlock::new();
     let apic = block.page();
-    assert_eq!(block.drain(0x33), Drained { rvi: 0x33, ..Drained::default() });
+    assert_eq!(drain(&block, 0x33), Told { rvi: 0x33, ..Told::default() });
     assert_eq!(apic.highest(Register::IRR), None);
 }
 
@@ -47,11 +49,11 @@ fn a_posted_vector_is_relayed_exactly_once() {
     mapped(&block, 7, 0x51);
     block.on_posted(slot(7));
     block.on_posted(slot(7));
-    assert_eq!(block.drain(0), Drained { rvi: 0x51, relayed: 1, ..Drained::default() });
+    assert_eq!(drain(&block, 0), Told { rvi: 0x51, relayed: 1, ..Told::default() });
     assert!(apic.vectors(Register::IRR).eq([vector(0x51)]));
-    block.resume();
     apic.deliver(vector(0x51));
-    assert_eq!(block.drain(0), Drained::default());
+    block.resume();
+    assert_eq!(drain(&block, 0), Told::default());
 }
 
 #[test]
@@ -63,7 +65,7 @@ fn a_vector_that_still_pends_is_merged() {
     apic.request(vector(0x81), Trigger::Edge);
     block.resume();
     block.on_posted(slot(0));
-    assert_eq!(block.drain(0x81), Drained { rvi: 0x81, merged: 1, ..Drained::default() });
+    assert_eq!(drain(&block, 0x81), Told { rvi: 0x81, merged: 1, ..Told::default() });
     let figures = block.figures();
     assert_eq!((figures.posted, figures.relayed, figures.merged), (1, 0, 1));
 }
@@ -76,17 +78,17 @@ fn a_vector_that_is_posted_directly_is_counted_unless_it_pends() {
     block.set_mode(ApicMode::Offload);
     block.on_posted(slot(0));
     assert!(block.page().vectors(Register::IRR).eq([vector(0x51)]));
-    assert_eq!(block.drain(0), Drained { rvi: 0x51, relayed: 1, ..Drained::default() });
+    assert_eq!(drain(&block, 0), Told { rvi: 0x51, relayed: 1, ..Told::default() });
     block.resume();
     block.on_posted(slot(0));
     block.on_posted(slot(1));
-    assert_eq!(block.drain(0x51), Drained { rvi: 0xa1, relayed: 1, ..Drained::default() });
+    assert_eq!(drain(&block, 0x51), Told { rvi: 0xa1, relayed: 1, ..Told::default() });
     block.resume();
     block.page().deliver(vector(0xa1));
     block.page().deliver(vector(0x51));
     block.resume();
     block.on_posted(slot(0));
-    assert_eq!(block.drain(0), Drained { rvi: 0x51, relayed: 1, ..Drained::default() });
+    assert_eq!(drain(&block, 0), Told { rvi: 0x51, relayed: 1, ..Told::default() });
     assert_eq!((block.figures().posted, block.figures().merged), (3, 0));
 }
 
@@ -96,11 +98,11 @@ fn what_was_counted_before_a_failed_entry_is_not_counted_again() {
     mapped(&block, 0, 0x51);
     block.set_mode(ApicMode::Offload);
     block.on_posted(slot(0));
-    assert_eq!(block.drain(0).relayed, 1);
+    assert_eq!(drain(&block, 0).relayed, 1);
     let _ = block.post_trusted(vector(0x91));
     assert!(block.try_enter_l2().is_err());
     block.on_posted(slot(0));
-    assert_eq!(block.drain(0x51), Drained { rvi: 0x91, relayed: 1, ..Drained::default() });
+    assert_eq!(drain(&block, 0x51), Told { rvi: 0x91, relayed: 1, ..Told::default() });
 }
 
 #[test]
@@ -111,9 +113,9 @@ fn an_unmapped_slot_is_counted_and_nothing_else() {
         block.on_posted(slot);
     }
     block.on_posted(slot(9));
-    assert_eq!(block.drain(0), Drained { spurious: !0, ..Drained::default() });
+    assert_eq!(drain(&block, 0), Told { spurious: !0, ..Told::default() });
     block.on_posted(slot(9));
-    assert_eq!(block.drain(0).spurious, slot(9).bit());
+    assert_eq!(drain(&block, 0).spurious, slot(9).bit());
     assert_eq!((block.spurious(slot(9)), block.spurious(slot(8))), (2, 1));
     assert_eq!(block.figures().spurious, 33);
     assert_eq!(apic.highest(Register::IRR), None);
@@ -128,13 +130,13 @@ fn the_filter_is_exact_for_devices_and_absent_for_l2_itself() {
         for vector in L2Vector::all() {
             let _ = block.post_remote(vector);
         }
-        assert_eq!(block.drain(0).relayed, 1);
+        assert_eq!(drain(&block, 0).relayed, 1);
         assert!(apic.vectors(Register::IRR).eq([allowed]));
         for vector in L2Vector::all() {
             assert_eq!(block.filtered(vector), u32::from(vector != allowed));
         }
         let _ = block.post_trusted(vector(0xec));
-        let _ = block.drain(0);
+        let _ = drain(&block, 0);
         assert!(apic.read_bank(Register::IRR, 7) & vector(0xec).mask() != 0);
         assert_eq!(block.figures().filtered, 239);
     }
@@ -148,7 +150,7 @@ fn an_edge_ends_the_level_mode_of_its_vector() {
     apic.request(vector(0x32), Trigger::Level);
     mapped(&block, 0, 0x31);
     block.on_posted(slot(0));
-    let _ = block.drain(0);
+    let _ = drain(&block, 0);
     assert!(apic.vectors(Register::TMR).eq([vector(0x32)]));
 }
 
@@ -167,9 +169,10 @@ proptest! {
             block.page().set(vector_bank(bank), valid(bank, pending[bank]));
         }
         block.resume();
+        block.announce_banked(slot(0));
         block.control.dirty.store(1, Ordering::Relaxed);
         let saved_rvi = apic.rvi();
-        let drained = block.drain(saved_rvi);
+        let drained = drain(&block, saved_rvi);
         let (mut relayed, mut merged) = (0, 0);
         for vector in L2Vector::all() {
             let bit = |words: &[u32; 8]| words[vector.bank()] & vector.mask() != 0;
@@ -189,7 +192,7 @@ proptest! {
         let block = RelayBlock::new();
         block.slots[usize::from(index)].store(raw, Ordering::Relaxed);
         block.on_posted(slot(index));
-        let _ = block.drain(0);
+        let _ = drain(&block, 0);
     }
 }
 
@@ -204,6 +207,6 @@ fn the_control_plane_and_the_data_plane_meet() {
         let mapping = relay.map(0, vector(number), source).unwrap();
         blocks[0].on_posted(reserved.slot(mapping.reserved_vector().get()).unwrap());
     }
-    assert_eq!(blocks[0].drain(0).relayed, 32);
+    assert_eq!(drain(&blocks[0], 0).relayed, 32);
     assert!(apic.vectors(Register::IRR).map(L2Vector::get).eq(100..132));
 }

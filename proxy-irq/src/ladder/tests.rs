@@ -47,8 +47,8 @@ fn unmap(relay: &mut Control, blocks: &[RelayBlock], mapping: Mapping) {
 
 /// Does what the owner of `cpu` does before an entry: what it took for others goes on.
 fn pass(blocks: &[RelayBlock], cpu: usize) -> Vec<u8> {
-    let drained = blocks[cpu].drain(0);
-    for slot in Slot::in_bits(drained.forwarded) {
+    let _ = blocks[cpu].drain(0);
+    for slot in Slot::in_bits(blocks[cpu].take_aside().forwarded) {
         let (to, vector) = blocks[cpu].forward(slot).unwrap();
         let _ = blocks[to].post_remote(vector);
     }

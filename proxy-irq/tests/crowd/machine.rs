@@ -3,7 +3,9 @@
 //! or not. The steps of a CPU are those of the paravisor's loop, one call each, so that anything can
 //! come between two of them.
 
-use proxy_irq::{ApicMode, Drained, Kick, L2Vector, RelayBlock, Slot};
+use proxy_irq::{ApicMode, Kick, L2Vector, RelayBlock, Slot};
+
+use crate::told::{self, Told};
 
 /// Where a CPU is between two steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +73,11 @@ impl<'a> Cpu<'a> {
 
     /// Drains, and enters L2 if nothing came in between. What L2 takes is passed to `taken`, and what
     /// reached no mapping is returned.
-    pub(crate) fn run(&mut self, mut taken: impl FnMut(L2Vector)) -> Drained {
+    pub(crate) fn run(&mut self, mut taken: impl FnMut(L2Vector)) -> Told {
         if self.place == Place::L2 {
-            return Drained::default();
+            return Told::default();
         }
-        let drained = self.block.drain(self.rvi);
+        let drained = told::drain(self.block, self.rvi);
         self.rvi = drained.rvi;
         // An entry with an interrupt pending is refused by the module.
         if self.block.try_enter_l2().is_ok() {

@@ -4,6 +4,10 @@
 #![cfg(not(loom))]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+/// A drain that tells what it did.
+#[path = "../told/mod.rs"]
+mod told;
+
 mod machine;
 
 mod lines;

@@ -72,7 +72,7 @@ impl Machine {
             interrupt();
             block.service(|| wire.irr.load(Acquire));
             interrupt();
-            let drained = block.drain(rvi);
+            let drained = crate::told::drain(block, rvi);
             rvi = drained.rvi;
             for slot in Slot::in_bits(drained.spurious) {
                 wire.spurious[slot.index()].fetch_add(1, Release);

@@ -13,12 +13,12 @@ use loom::{
 };
 use proxy_irq::RelayBlock;
 
-use crate::{explore, fails_under_loom, slot, vector};
+use crate::{explore, fails_under_loom, slot, told, vector};
 
 /// Drains, lets L2 take what came, and returns how many vectors that were.
 fn drain_and_deliver(block: &RelayBlock) -> u32 {
     let apic = block.page();
-    let drained = block.drain(0);
+    let drained = told::drain(&block, 0);
     while let Some(vector) = apic.deliverable() {
         apic.deliver(vector);
         apic.end_of_interrupt();

@@ -4,7 +4,7 @@
 use loom::{sync::Arc, thread};
 use proxy_irq::{Kick, Mapping, Register, Relay, RelayBlock, ReservedBlock, Source, Ticket};
 
-use crate::{explore_bounded, fails_under_loom, slot, vector};
+use crate::{explore_bounded, fails_under_loom, slot, told, vector};
 
 /// Passes on what the forward bank of `block` holds, as the owner does.
 fn pass_on(blocks: &[RelayBlock; 2], slots: u32) {
@@ -33,7 +33,7 @@ fn unmapped_while_passed_on(before: fn(&[RelayBlock; 2])) {
             block.on_posted(slot(0));
             before(&blocks);
             block.service(|| 0);
-            pass_on(&blocks, block.drain(0).forwarded);
+            pass_on(&blocks, told::drain(&block, 0).forwarded);
         })
     };
     let ticket = books.unmap(remote).unwrap();
@@ -45,8 +45,8 @@ fn unmapped_while_passed_on(before: fn(&[RelayBlock; 2])) {
     }
     taker.join().unwrap();
     blocks[1].service(|| 0);
-    let spurious = blocks[1].drain(0).spurious;
-    let _ = blocks[0].drain(0);
+    let spurious = told::drain(&blocks[1], 0).spurious;
+    let _ = told::drain(&blocks[0], 0);
     let arrived = blocks[0].page().vectors(Register::IRR).any(|other| other == vector(0x91));
     let counted = blocks[1].figures().spurious == 1;
     assert!(arrived || counted || spurious != 0, "an interrupt was lost");

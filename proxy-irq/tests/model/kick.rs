@@ -14,7 +14,7 @@ use loom::{
 };
 use proxy_irq::{Kick, Register, RelayBlock};
 
-use crate::{explore, explore_bounded, fails_under_loom, vector};
+use crate::{explore, explore_bounded, fails_under_loom, told, vector};
 
 /// One poster, or two, against an owner that drains and leaves by `leave`.
 fn posters_and_leaving_owner(posters: u8, leave: fn(&RelayBlock) -> bool) {
@@ -31,7 +31,7 @@ fn posters_and_leaving_owner(posters: u8, leave: fn(&RelayBlock) -> bool) {
         })
         .collect();
     let count = posters.len();
-    let _ = block.drain(0);
+    let _ = told::drain(&block, 0);
     let left = leave(&block);
     for poster in posters {
         poster.join().unwrap();

@@ -10,6 +10,10 @@
 #![cfg(loom)]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+/// A drain that tells what it did.
+#[path = "../told/mod.rs"]
+mod told;
+
 mod drain;
 
 mod kick;
@@ -19,6 +23,8 @@ mod forward;
 mod suppression;
 
 mod mode;
+
+mod banked;
 
 mod map;
 

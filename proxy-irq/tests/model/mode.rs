@@ -6,7 +6,7 @@ use core::cell::Cell;
 use loom::{sync::Arc, thread};
 use proxy_irq::{ApicMode, Register, Relay, RelayBlock, ReservedBlock, SlotWord, Source, Target};
 
-use crate::{explore, fails_under_loom, slot, vector};
+use crate::{explore, fails_under_loom, slot, told, vector};
 
 /// The owner's part in each model: it changes the mode between interrupts, drains, and L2 takes what
 /// came; `change` is how it changes the mode.
@@ -25,7 +25,7 @@ fn changes_of_mode(change: fn(&RelayBlock, ApicMode)) {
     let block = &blocks[0];
     let (taken, rvi) = (Cell::new([0u32; 256]), Cell::new(0));
     let drain_and_deliver = || {
-        rvi.set(block.drain(rvi.get()).rvi);
+        rvi.set(told::drain(&block, rvi.get()).rvi);
         while let Some(vector) = block.page().deliverable() {
             assert!(rvi.get() >= vector.get(), "the RVI hides a vector");
             block.page().deliver(vector);
@@ -115,7 +115,7 @@ fn a_quarantine_prevails_over_a_change_of_mode() {
         let target = blocks[0].slot_word(slot(0)).target();
         assert_eq!(target, Some(Target::Unmapped(slot(0))), "a withdrawn slot came back");
         blocks[0].on_posted(slot(0));
-        let _ = blocks[0].drain(0);
+        let _ = told::drain(&blocks[0], 0);
         assert_eq!(blocks[0].page().highest(Register::IRR), None);
     });
 }

@@ -7,7 +7,7 @@ use core::cell::Cell;
 use loom::{sync::Arc, thread};
 use proxy_irq::{MapError, Register, Relay, RelayBlock, ReservedBlock, Source};
 
-use crate::{explore, fails_under_loom, slot, vector};
+use crate::{explore, fails_under_loom, slot, told, vector};
 
 /// The owner of a block as the hardware drives it: an interrupt pends in L1's IRR until it is taken.
 struct Owner<'a> {
@@ -24,7 +24,7 @@ impl Owner<'_> {
     }
 
     fn drain(&self) -> u32 {
-        self.block.drain(0).spurious
+        told::drain(&self.block, 0).spurious
     }
 }
 

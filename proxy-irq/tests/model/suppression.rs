@@ -14,7 +14,7 @@ use loom::{
 };
 use proxy_irq::{Kick, RelayBlock};
 
-use crate::{explore, fails_under_loom, vector};
+use crate::{explore, fails_under_loom, told, vector};
 
 /// Two posters, the second of which may find the flag of the first, against an owner that drains,
 /// enters L2, and comes back when it is kicked. Returns how many kicks there were.
@@ -30,13 +30,13 @@ fn posters_and_owner(trusted: bool) {
             kicks.into_iter().any(|kick| kick == Kick::Needed)
         })
     });
-    let mut rvi = block.drain(0).rvi;
+    let mut rvi = told::drain(&block, 0).rvi;
     let left = block.try_enter_l2().is_ok();
     let kicked = posters.map(|poster| poster.join().unwrap()).contains(&true);
     let work = !block.work().is_empty();
     assert!(!left || kicked || !work, "L2 runs on with work for it and no kick");
     block.resume();
-    rvi = block.drain(rvi).rvi;
+    rvi = told::drain(&block, rvi).rvi;
     assert_eq!(rvi, 0x92);
     let pending = block.page().vectors(proxy_irq::Register::IRR).count();
     assert_eq!(pending, if trusted { 4 } else { 2 }, "a post was lost");
@@ -61,7 +61,7 @@ fn the_second_post_to_a_cpu_in_l2_sends_no_kick() {
         assert_eq!(block.post_trusted(vector(0x51)), Kick::Needed);
         assert_eq!(block.post_trusted(vector(0x52)), Kick::NotNeeded);
         block.resume();
-        let _ = block.drain(0);
+        let _ = told::drain(&block, 0);
         assert!(block.try_enter_l2().is_ok());
         assert_eq!(block.post_trusted(vector(0x51)), Kick::Needed, "the flag outlived its drain");
     });

@@ -18,7 +18,7 @@
 
 #![expect(unsafe_code, reason = "code that is not ours runs")]
 
-use crate::{EntryFlags, L2Exit, Leaf, Registers, Status, Tdcall};
+use crate::{EntryFlags, L2Exit, Registers, Status, Tdcall};
 
 /// How an attempt to run an L2 VM ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ impl L2Return {
     ///
     /// A status that is not known is an error even if bit 63 does not say so: what it means for the
     /// other registers is unknown too.
+    #[inline]
     pub const fn from_registers(r: &Registers) -> Self {
         let status = Status(r.rax);
         let exit = L2Exit::from_registers(r);
@@ -84,15 +85,10 @@ impl L2Return {
 /// # Safety
 ///
 /// As for [`Tdcall::enter`].
+#[inline]
 pub unsafe fn vp_enter(call: &impl Tdcall, flags: EntryFlags, state: u64) -> L2Return {
-    let mut r = Registers {
-        rax: Leaf::VP_ENTER.rax(),
-        rcx: flags.into_bits(),
-        rdx: state,
-        ..Registers::ZERO
-    };
     // SAFETY: The caller gives the state page and has saved what the L2 VM shares with it.
-    unsafe { call.enter(&mut r) };
+    let r = unsafe { call.enter(flags.into_bits(), state) };
     L2Return::from_registers(&r)
 }
 

@@ -13,6 +13,7 @@ use std::{
 
 use crate::{
     Failure, Result,
+    bare_metal::measured_on_the_host,
     failure::Context,
     paths,
     progress::{say, step},
@@ -57,6 +58,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 fn build() -> Result<PathBuf> {
     let tool = Tool::new(cargo(), LIMIT)
         .args(["build", "--release", "--quiet", "--package", PACKAGE])
+        .args(measured_on_the_host())
         .directory(paths::root());
     step("build", PACKAGE, || tool.stdout())?;
     Ok(paths::target().join("release").join(PACKAGE))

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use super::{Measured, object_code};
 use crate::{
-    Failure, Result, failure::Context, install::install, machine::Scratch, paths, progress::step,
-    tool::Tool, toolchain::cargo,
+    Failure, Result, bare_metal::measured_on_the_host, failure::Context, install::install,
+    machine::Scratch, paths, progress::step, tool::Tool, toolchain::cargo,
 };
 
 /// The program that counts.
@@ -33,7 +33,8 @@ pub(crate) fn find() -> Result<PathBuf> {
 pub(crate) fn build(into: &mut Measured) -> Result<PathBuf> {
     step("build", GAUGE, || {
         let words = ["build", "--quiet", "--package", GAUGE, "--profile", GAUGE];
-        Tool::new(cargo(), LIMIT).args(words).directory(paths::root()).stdout()
+        let tool = Tool::new(cargo(), LIMIT).args(words).args(measured_on_the_host());
+        tool.directory(paths::root()).stdout()
     })?;
     let program = paths::target().join(GAUGE).join(GAUGE);
     let bytes = fs::read(&program).context(|| program.display().to_string())?;

@@ -81,7 +81,7 @@ fn move_to(vcpu: &mut Vcpu, report: &L2Exit, register: u8, value: u64) -> Result
             if write(Field::CR3, value & !CR3_KEEP).is_err() {
                 return Ok(Next::GENERAL_PROTECTION);
             }
-            vcpu.invalidation = Invalidation::VPID_RETAINING_GLOBALS;
+            vcpu.forget(Invalidation::VPID_RETAINING_GLOBALS);
             load_pointers()?;
             Ok(Next::Skip)
         }
@@ -117,7 +117,7 @@ fn move_to_cr0(vcpu: &mut Vcpu, value: u64) -> Result<Next, Refused> {
         write_masked(Field::IA32_EFER, efer & !EFER_LMA | active, EFER_WRITABLE)?;
         write_masked(Field::VM_ENTRY_CONTROLS, if long { IA32E_GUEST } else { 0 }, IA32E_GUEST)?;
     }
-    vcpu.invalidation = Invalidation::VPID;
+    vcpu.forget(Invalidation::VPID);
     load_pointers()?;
     Ok(Next::Skip)
 }
@@ -130,7 +130,7 @@ fn move_to_cr4(vcpu: &mut Vcpu, value: u64) -> Result<Next, Refused> {
         return Ok(Next::GENERAL_PROTECTION);
     }
     write(Field::CR4_READ_SHADOW, split.shadow)?;
-    vcpu.invalidation = Invalidation::VPID;
+    vcpu.forget(Invalidation::VPID);
     load_pointers()?;
     Ok(Next::Skip)
 }

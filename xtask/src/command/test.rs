@@ -16,7 +16,7 @@ use crate::{
 const END_TO_END: &str = "lychgate-tests";
 
 /// The packages whose lock-free types are explored by loom.
-const MODEL_CHECKED: [&str; 2] = ["proxy-irq", "event-notify"];
+const MODEL_CHECKED: [&str; 3] = ["proxy-irq", "event-notify", "vmbus"];
 
 const LIMIT: Duration = Duration::from_secs(1800);
 

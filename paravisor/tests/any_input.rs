@@ -83,6 +83,10 @@ impl Machine for Liar {
         assert!(self.mapped.remove(&mapping), "unmapped twice");
     }
 
+    fn unmap_all(&mut self, _: paravisor::pci::address::Bdf, mappings: Vec<u32>) {
+        mappings.into_iter().for_each(|mapping| self.unmap(mapping));
+    }
+
     fn refused(&mut self, _: Source, _: Refusal) {}
 
     fn forget_refusal(&mut self, _: Target, _: Source) {}

@@ -43,6 +43,12 @@ impl<const CPUS: usize> Teardown<'_, CPUS> {
         if self.left == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Returns how many CPUs were asked.
+    #[must_use]
+    pub const fn cpus(&self) -> usize {
+        self.total
+    }
+
     /// Iterates over the CPUs that must be kicked to see their request.
     pub fn kicks(&self) -> impl Iterator<Item = usize> {
         let left = self.asked.iter().take(self.left);
@@ -154,6 +160,7 @@ mod tests {
         assert!(blocks[3].try_enter_l2().is_ok());
         let mut teardown = relay.unmap_device(1);
         assert!(teardown.kicks().eq([1]));
+        assert_eq!(teardown.cpus(), 3);
         assert_eq!(teardown.left, 3);
         for cpu in [0, 2] {
             blocks[cpu].service(|| 0);

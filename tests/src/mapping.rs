@@ -34,8 +34,24 @@ fn under_fire(cpus: u32) -> Verdict {
         let rung: u64 = outcome.peer.rung.iter().sum();
         let messages = outcome.report.total().messages;
         check!(messages <= rung, "{messages} messages from {rung} rings");
+        // MSI-X is switched off now and then: everything goes, by one request to each CPU that has some.
+        let counted = |what| said_count(outcome, what);
+        let [teardowns, asked] = [counted("teardowns")?, counted("teardown_cpus")?];
+        let most = teardowns * u64::from(cpus);
+        check!(teardowns > 0, "nothing was let go at once");
+        check!((teardowns..=most).contains(&asked), "{asked} CPUs asked for {teardowns} functions");
+        check!(cpus == 1 || counted("teardown_kicks")? > 0, "nobody was kicked");
+        check!(counted("teardowns_silent").is_err(), "an owner was silent");
         Ok(())
     })
+}
+
+/// A figure that L1 gives in the end.
+fn said_count(outcome: &Outcome, what: &str) -> Result<u64, String> {
+    let key = format!("count: {what}=");
+    let lines = outcome.console.iter().filter(|line| line.starts_with("L1 | "));
+    let mut values = lines.filter_map(|line| line.split_once(&key)?.1.trim().parse().ok());
+    values.next_back().ok_or_else(|| format!("nothing is said of {what}"))
 }
 
 /// More entries than the only CPU's block: the guest sees each refusal, and L1 says so.

@@ -24,6 +24,11 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Counts `count`.
+    pub(crate) fn add_many(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// Counts one; says whether a line about it should be written. A cause that repeats gets one at
     /// the 1st, 2nd, 4th, 8th … time: none is hidden and none floods the console.
     pub(crate) fn add_and_tell(&self) -> bool {
@@ -91,6 +96,14 @@ counters! {
     REMOVED,
     /// Interrupts of L2's devices that were refused a way.
     REFUSED,
+    /// Functions whose interrupts were let go all at once.
+    TEARDOWNS,
+    /// CPUs that were asked for that, once for each function.
+    TEARDOWN_CPUS,
+    /// Kicks that it took.
+    TEARDOWN_KICKS,
+    /// Functions of which a CPU did not let go in time.
+    TEARDOWNS_SILENT,
     /// Requests that the host did not serve.
     HOST_REFUSALS,
     /// Crashes that L2 has told of.

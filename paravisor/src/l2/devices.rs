@@ -5,6 +5,12 @@
 //! interrupts. Tickets of unmapped slots are waited for after the bus is unlocked, because their owner
 //! may be waiting for the bus itself.
 //!
+//! Where all interrupts of a function go at once, because L2 switched its MSI-X off, the relay lets them go by one
+//! request to each CPU that takes some.
+//!
+//! Where all interrupts of a function go at once, because L2 switched its MSI-X off, the relay lets them go by
+//! one request to each CPU that takes some.
+//!
 //! When slots came free, interrupts that had to take another CPU's slot, or got none, climb to them.
 
 use alloc::vec::Vec;
@@ -20,7 +26,7 @@ use paravisor::{
     },
     width,
 };
-use proxy_irq::{Kick, MapError, Mapping, Mode, Promotion, Reason, Relay, SLOTS, Ticket};
+use proxy_irq::{Kick, MapError, Mapping, Mode, Promotion, Reason, Relay, SLOTS, Teardown, Ticket};
 use spin::Mutex;
 use tdcall::{
     Instruction,
@@ -31,7 +37,10 @@ use super::{requests::serve, vcpu::Vcpu, vm::vm};
 use crate::{
     cpus::{self, MAX_VCPUS},
     interrupt::{
-        counters::{HOST_REFUSALS, REFUSED, REMOVED},
+        counters::{
+            HOST_REFUSALS, REFUSED, REMOVED, TEARDOWN_CPUS, TEARDOWN_KICKS, TEARDOWNS,
+            TEARDOWNS_SILENT,
+        },
         vectors,
     },
 };
@@ -45,9 +54,11 @@ static BUS: Mutex<Bus<Mapping>> = Mutex::new(Bus::new());
 static RELAY: Mutex<Relay<'static, MAX_VCPUS>> =
     Mutex::new(Relay::new(&cpus::RELAY_TABLE, vectors::RELAY));
 
-/// The host's devices, and the tickets of what was unmapped on the way.
+/// The host's devices, and what was unmapped on the way: its owners have still to let it go.
+#[derive(Default)]
 struct Host {
     tickets: Vec<Ticket<'static>>,
+    teardowns: Vec<Teardown<'static, MAX_VCPUS>>,
 }
 
 /// Shows L2 the host bridge alone. A kernel that is not told of TDX cannot give a device memory.
@@ -89,10 +100,10 @@ pub(super) fn forget_removed(vcpu: &Vcpu) {
 }
 
 fn with_bus<R>(vcpu: &Vcpu, work: impl FnOnce(&mut Bus<Mapping>, &mut Host) -> R) -> R {
-    let mut host = Host { tickets: Vec::new() };
+    let mut host = Host::default();
     let result = work(&mut BUS.lock(), &mut host);
-    if !host.tickets.is_empty() {
-        settle(vcpu, host.tickets);
+    if !host.tickets.is_empty() || !host.teardowns.is_empty() {
+        settle(vcpu, host);
         climb(vcpu);
     }
     result
@@ -110,45 +121,73 @@ fn climb(vcpu: &Vcpu) {
                 bdf: Bdf(width::low16(source.device.into())),
                 entry: width::low16(source.entry.into()),
             };
-            let mut host = Host { tickets: Vec::new() };
+            let mut host = Host::default();
             BUS.lock().climb(&mut host, source, target);
-            settle(vcpu, host.tickets);
+            settle(vcpu, host);
         }
     }
 }
 
-/// Waits for tickets, and for those that follow from them.
-fn settle(vcpu: &Vcpu, tickets: Vec<Ticket<'static>>) {
-    for ticket in tickets {
+/// Waits for what owners have to let go, and for what follows from that.
+fn settle(vcpu: &Vcpu, host: Host) {
+    host.teardowns.into_iter().for_each(|teardown| finish(vcpu, teardown));
+    for ticket in host.tickets {
         let mut next = Some(ticket);
-        while let Some(ticket) = next.take() {
-            if wait(vcpu, &ticket).is_ready() {
+        while let Some(mut ticket) = next.take() {
+            let kick = |ticket: &Ticket<'_>| {
+                if ticket.kick() == Kick::Needed {
+                    cpus::kick(ticket.cpu());
+                }
+            };
+            if wait(vcpu, &mut ticket, |ticket| ticket.poll(), kick).is_ready() {
                 next = RELAY.lock().conclude(&ticket);
             } else {
+                warn!("unmap: the owner is silent: cpu={}", ticket.cpu());
                 RELAY.lock().quarantine(ticket);
             }
         }
     }
 }
 
-/// Waits until the owner of a slot has left it, serving this CPU's own requests meanwhile. Pending if
+/// Waits until all owners have let a function's slots go. Those of one that is silent stay out of use.
+fn finish(vcpu: &Vcpu, mut teardown: Teardown<'static, MAX_VCPUS>) {
+    let kick = |teardown: &Teardown<'_, MAX_VCPUS>| {
+        for cpu in teardown.kicks() {
+            TEARDOWN_KICKS.add();
+            cpus::kick(cpu);
+        }
+    };
+    TEARDOWNS.add();
+    TEARDOWN_CPUS.add_many(width::wide(teardown.cpus()));
+    if wait(vcpu, &mut teardown, Teardown::poll, kick).is_pending() {
+        TEARDOWNS_SILENT.add();
+        warn!("teardown: owners are silent");
+    }
+    RELAY.lock().finish(teardown);
+}
+
+/// Waits until `what` owners have to do is done, serving this CPU's own requests meanwhile. Pending if
 /// that took too long.
-fn wait(vcpu: &Vcpu, ticket: &Ticket<'static>) -> Poll<()> {
+fn wait<T>(
+    vcpu: &Vcpu,
+    what: &mut T,
+    poll: impl Fn(&mut T) -> Poll<()>,
+    kick: impl Fn(&T),
+) -> Poll<()> {
     let since = cpu::tsc();
     let mut next_kick = since;
     loop {
         // What has to be let through first comes as soon as interrupts are on again.
         ::cpu::InterruptsOff::with(|_| serve(vcpu.block));
-        if ticket.poll().is_ready() {
+        if poll(what).is_ready() {
             return Poll::Ready(());
         }
         let now = cpu::tsc();
-        if now >= next_kick && ticket.kick() == Kick::Needed {
-            cpus::kick(ticket.cpu());
+        if now >= next_kick {
+            kick(what);
             next_kick = now.saturating_add(KICK_INTERVAL);
         }
         if now.saturating_sub(since) > PATIENCE {
-            warn!("unmap: the owner is silent: cpu={}", ticket.cpu());
             return Poll::Pending;
         }
         core::hint::spin_loop();
@@ -248,6 +287,12 @@ impl Machine for Host {
         if let Ok(ticket) = ticket {
             self.tickets.push(ticket);
         }
+    }
+
+    fn unmap_all(&mut self, bdf: Bdf, mappings: Vec<Mapping>) {
+        // They are all that the relay knows of the function, so its handles are stale from here on.
+        self.teardowns.push(RELAY.lock().unmap_device(bdf.0.into()));
+        drop(mappings);
     }
 
     fn forget_refusal(&mut self, target: Target, source: Source) {

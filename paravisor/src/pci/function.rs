@@ -77,7 +77,10 @@ impl<M> Function<M> {
             machine.unmap(mapping);
         }
         if let Some(table) = self.msix.as_mut().and_then(|msix| msix.table.as_mut()) {
-            table.release_all(machine, source);
+            let mappings = table.take_all(machine, source);
+            if !mappings.is_empty() {
+                machine.unmap_all(source.bdf, mappings);
+            }
         }
     }
 
@@ -255,7 +258,13 @@ impl<M> Function<M> {
         machine.config_write(register, control.into());
         if let (false, Some(table)) = (enabled, &mut msix.table) {
             flush(machine, register);
-            table.release_all(machine, source);
+            let mappings = table.take_all(machine, source);
+            // A function that was told to use both ways at once still has the other one.
+            if self.msi.as_ref().is_some_and(|msi| msi.sent.is_some()) {
+                mappings.into_iter().for_each(|mapping| machine.unmap(mapping));
+            } else if !mappings.is_empty() {
+                machine.unmap_all(bdf, mappings);
+            }
         }
     }
 }

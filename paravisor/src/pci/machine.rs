@@ -7,6 +7,7 @@ use super::{
     address::Bdf,
     message::{Message, Nonsense, Target},
 };
+use alloc::vec::Vec;
 use core::fmt;
 
 /// One register of configuration space.
@@ -81,6 +82,9 @@ pub trait Machine {
 
     /// Gives a mapping back. The device does not use it any more.
     fn unmap(&mut self, mapping: Self::Mapping);
+
+    /// Gives back all mappings that function `bdf` has. It does not use them any more.
+    fn unmap_all(&mut self, bdf: Bdf, mappings: Vec<Self::Mapping>);
 
     /// Notes that `source` stays masked.
     fn refused(&mut self, source: Source, why: Refusal);

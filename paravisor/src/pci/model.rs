@@ -105,6 +105,13 @@ impl Machine for Model {
         self.log.push(format!("unmap {reserved:x}"));
     }
 
+    fn unmap_all(&mut self, bdf: Bdf, mappings: Vec<Self::Mapping>) {
+        self.free += u8::try_from(mappings.len()).unwrap();
+        let reserved: Vec<_> =
+            mappings.iter().map(|(_, reserved)| format!("{reserved:x}")).collect();
+        self.log.push(format!("unmap all of {bdf}: {}", reserved.join(" ")));
+    }
+
     fn refused(&mut self, source: Source, why: Refusal) {
         self.log.push(format!("refused entry {} {why}", source.entry));
     }

@@ -126,16 +126,14 @@ impl<M> Table<M> {
         give_back(machine, device, old);
     }
 
-    /// Gives all mappings back, after the function was disabled.
-    pub fn release_all(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) {
-        for (number, entry) in (0..).zip(&mut self.entries) {
+    /// Takes all mappings out, to be given back, after the function was disabled.
+    pub fn take_all(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) -> Vec<M> {
+        let mut take = |(number, entry): (u16, &mut Entry<M>)| {
             entry.refused = false;
             entry.silent = false;
-            let mapping = entry.route.take(machine, Source { entry: number, ..source });
-            if let Some(mapping) = mapping {
-                machine.unmap(mapping);
-            }
-        }
+            entry.route.take(machine, Source { entry: number, ..source })
+        };
+        (0..).zip(&mut self.entries).filter_map(&mut take).collect()
     }
 
     fn follow(&mut self, machine: &mut impl Machine<Mapping = M>, place: Place, number: u64) {

@@ -83,6 +83,60 @@ fn control_without_the_kick_a_cpu_in_l2_holds_on() {
     fails_under_loom("a CPU holds on to the device", || teardown(|_| ()));
 }
 
+/// All that a device has goes at once. CPU 1 asks for it and serves its own part, as it does while it waits; CPU 0
+/// takes interrupts and serves meanwhile. What the vector of a CPU can be used for again is up to `is_over`.
+fn a_device_goes(is_over: fn(&mut Relay<'_, 2>, usize) -> bool) {
+    let blocks = Arc::new([RelayBlock::new(), RelayBlock::new()]);
+    let over = Arc::new(AtomicBool::new(false));
+    let mut books = Relay::new(&blocks, ReservedBlock::new(0x40).unwrap());
+    for cpu in [0, 1] {
+        let _ = books.map(cpu, vector(0x51), Source { device: 1, entry: 0 }).unwrap();
+    }
+    let other = {
+        let (blocks, over) = (Arc::clone(&blocks), Arc::clone(&over));
+        thread::spawn(move || {
+            let block = &blocks[0];
+            let interrupt = || {
+                let old = block.slot_word(slot(0)) == SlotWord::banked(vector(0x51));
+                block.on_posted(slot(0));
+                assert!(!(old && over.load(Acquire)), "an old mapping was relayed");
+            };
+            interrupt();
+            block.service(|| 0);
+            interrupt();
+        })
+    };
+    let mut teardown = books.unmap_device(1);
+    assert_eq!(teardown.cpus(), 2);
+    blocks[1].service(|| 0);
+    let _ = teardown.poll();
+    books.finish(teardown);
+    assert!(is_over(&mut books, 1), "CPU 1 has served");
+    over.store(is_over(&mut books, 0), Release);
+    other.join().unwrap();
+    // If CPU 0 was silent, it answers at last.
+    blocks[0].service(|| 0);
+    assert_ne!(blocks[0].slot_word(slot(0)), SlotWord::banked(vector(0x51)));
+    let again = books.map(0, vector(0x51), Source { device: 3, entry: 0 });
+    assert!(again.is_ok(), "a slot is lost");
+}
+
+/// Nobody waits: an owner that has not answered yet is a silent one, whose vector cannot be had meanwhile.
+#[test]
+fn what_silent_owners_have_of_a_device_cannot_be_mapped_again() {
+    explore_bounded(2, || {
+        a_device_goes(|books, cpu| {
+            let other = Source { device: 2, entry: 0 };
+            books.map(cpu, vector(0x51), other).is_ok()
+        });
+    });
+}
+
+#[test]
+fn control_silence_that_is_taken_for_the_end_of_a_device() {
+    fails_under_loom("an old mapping was relayed", || a_device_goes(|_, _| true));
+}
+
 /// A CPU that was only seen to be in L2 is taken for one that has let go.
 #[test]
 fn control_a_cpu_in_l2_is_no_quiescent_one() {

@@ -142,7 +142,7 @@ fn entries_are_mapped_while_enabled_and_released_after() {
     assert_eq!(model.memory[&(BAR1 + 0x18)], 0x40);
     model.take_log();
     write(&mut function, &mut model, 0x42, 2, 0);
-    assert_eq!(model.take_log(), ["config 42 = 2f", "unmap 40"]);
+    assert_eq!(model.take_log(), ["config 42 = 2f", "unmap all of 00:02.0: 40"]);
 }
 
 #[test]

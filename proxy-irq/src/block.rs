@@ -124,6 +124,9 @@ impl RelayBlock {
     pub const SLOTS_OFFSET: usize = 0x1000;
     /// Offset of the dirty dword that the interrupt path sets to 1.
     pub const DIRTY_OFFSET: usize = 0x1100;
+    /// Offset of the dword whose lowest bit says that another context has made a vector pending. An
+    /// observer of the emulation relies on it, too.
+    pub const FLAG_OFFSET: usize = 0x11a0;
 
     const_unless_loom! {
         /// Returns a block in which nothing is mapped and nothing pends.
@@ -239,7 +242,7 @@ const _: () = {
     assert!(offset_of!(Control, only) == 8);
     assert!(offset_of!(Control, left) == 0x10);
     assert!(size_of::<Control>() == 64);
-    assert!(offset_of!(RelayBlock, remote) == 0x1180);
+    assert!(offset_of!(RelayBlock, remote) + 4 * VECTOR_BANKS == RelayBlock::FLAG_OFFSET);
     assert!(size_of::<Remote>() == 64);
     assert!(offset_of!(RelayBlock, mailbox) == 0x1200);
     assert!(offset_of!(RelayBlock, forwards) == RelayBlock::FORWARDS_OFFSET);

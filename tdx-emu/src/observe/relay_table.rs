@@ -4,7 +4,7 @@
 //! Each virtual CPU has a block whose first page is the virtual-APIC page of L2. At 0x1000 there are 32
 //! slots, one word each: the index of a dword in that page (upper ten bits) and the bit inside it (low
 //! half). The dwords of the IRR, and the eight from 0x800 on, stand for vectors of L2; 0x824 holds
-//! interrupts that L2 masked; anything else means that nothing is mapped. At 0x1104 there is a dword whose
+//! interrupts that L2 masked; anything else means that nothing is mapped. At 0x11a0 there is a dword whose
 //! lowest bit says that another CPU posted something. Reading it here lets the figures be made without asking
 //! the software being measured.
 
@@ -17,11 +17,11 @@ pub(crate) const LANES: usize = 32;
 /// Where the slots begin in a block.
 const SLOTS: u64 = 0x1000;
 
-/// The eight bytes of a block whose upper half says what other CPUs left.
-const FLAGS: u64 = 0x1100;
+/// The eight bytes of a block whose lower half says what other CPUs left.
+const FLAGS: u64 = 0x11a0;
 
 /// In them: a vector of L2 was posted.
-const REMOTE_POST: u64 = 1 << 32;
+const REMOTE_POST: u64 = 1 << 0;
 
 /// Where the table lies in the TD's private memory.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +136,7 @@ mod tests {
     fn slots_lie_behind_the_page_of_each_block() {
         let table = RelayTable { base: 0xffe0_1000, stride: 0x2000 };
         assert_eq!(table.slot(2, 3), 0xffe0_1000 + 0x4000 + 0x1000 + 24);
-        assert_eq!(table.flags(2), 0xffe0_1000 + 0x4000 + 0x1100);
+        assert_eq!(table.flags(2), 0xffe0_1000 + 0x4000 + 0x11a0);
         assert_eq!(lane_of(0x3f), None);
         assert_eq!(lane_of(0x5f), Some(31));
         assert_eq!(lane_of(0x60), None);

@@ -122,7 +122,10 @@ pub(crate) fn l2_exit(reason: ExitReason, rax: u64) {
     if asks(walk::MARK) && traps() && !came_about(is_alone) {
         with(|sweep, _| sweep.despair());
     }
-    with(|sweep, cpu| if asks(walk::MARK) { sweep.asked(cpu) } else { sweep.exited(cpu, ran) });
+    // L2 ends a level-triggered vector before it takes the next one: it is still at it.
+    if reason != ExitReason::VIRTUALIZED_EOI {
+        with(|sweep, cpu| if asks(walk::MARK) { sweep.asked(cpu) } else { sweep.exited(cpu, ran) });
+    }
     let Some(flood) = FLOOD.get() else { return };
     let cpu = cpus::current();
     if asks(flood::MARK) {

@@ -16,7 +16,7 @@
 //!
 //! What is awaited on the CPU that walks must be taken when L2 runs next there: what L2 takes only after another
 //! exit was left lying and is counted as tardy. An exit for an interrupt of L1 is no such one: it may come before
-//! L2 had its turn. And L2 must take what pends by priority: a lower vector first means that the
+//! L2 had its turn. Nor is the end of a level-triggered vector, behind which L2 takes the next one. And L2 must take what pends by priority: a lower vector first means that the
 //! entry did not know of the ring. No walk begins before L2 took every ring of the last one. A ring that never
 //! arrives therefore ends the sweep early, and one that arrives twice is counted: neither passes for success.
 

@@ -39,8 +39,9 @@ pub(super) fn send(index: usize, signal: Signal) {
     let Some(word) = SIGNALS.get(index) else { return };
     let change = |old: u32| {
         Some(match signal {
-            // What was sent before is forgotten with all else, be it a start-up that found nobody waiting.
-            Signal::Init => INIT,
+            // What was sent to L2 before is forgotten with all else, be it a start-up that found nobody
+            // waiting. An event is L1's.
+            Signal::Init => old & EVENT | INIT,
             Signal::StartUp(page) => old & !PAGE | START_UP | u32::from(page),
             Signal::Nmi => old | NMI,
             Signal::Event => old | EVENT,
@@ -55,9 +56,7 @@ pub(super) fn send(index: usize, signal: Signal) {
 pub(super) fn tell_event(index: usize) {
     let Some(word) = SIGNALS.get(index) else { return };
     word.fetch_or(EVENT, Ordering::Release);
-    if index != cpus::current() {
-        cpus::kick(index);
-    }
+    cpus::kick_if_needed(index, cpus::relay_block(index).call_attention());
 }
 
 /// Takes what this CPU was told, INIT first.

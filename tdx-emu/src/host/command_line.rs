@@ -273,7 +273,7 @@ fn sweep(value: &str) -> Option<SweepPlan> {
     let mut next = || parts.next().flatten();
     let reserved = |vector: &u8| (0x40..=0x5f).contains(vector);
     let vector = next().filter(reserved)?;
-    let lanes = next().filter(|lanes| (1..=32).contains(lanes))?;
+    let lanes = next().filter(|lanes| *lanes <= 32)?;
     let starter = next().filter(|starter| *starter == 0 || reserved(starter))?;
     let target = next().filter(|target| *target < 16)?;
     let starter = (starter != 0).then_some(starter);

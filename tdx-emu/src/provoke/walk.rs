@@ -45,7 +45,8 @@ const MORE: usize = 100;
 pub(crate) struct Plan {
     /// The reserved vector that is rung first.
     pub(crate) vector: u8,
-    /// How many vectors are rung in a walk, this one and those that follow it in the block.
+    /// How many vectors are rung in a walk, this one and those that follow it in the block. 0 for this one alone, and
+    /// before each instruction once, however often a walk comes by: for ways that are long by their loops.
     pub(crate) lanes: u8,
     /// The reserved vector, of the same CPU, that makes L2 exit; `None` if L2 does by itself.
     pub(crate) starter: Option<u8>,
@@ -213,7 +214,9 @@ impl Sweep {
     /// Whether L1 must stop at its next boundary on `cpu`.
     pub(crate) fn walks(&self, cpu: usize) -> bool {
         let rings = if self.is_dry() { 0 } else { self.rings };
-        self.phase == Phase::Walking && self.cpu == cpu && rings < self.plan.lanes.into()
+        self.phase == Phase::Walking
+            && self.cpu == cpu
+            && rings < usize::from(self.plan.lanes).max(1)
     }
 
     /// L1 is about to execute the instruction at `rip`, on the CPU that walks; `trapped` says why.
@@ -242,7 +245,7 @@ impl Sweep {
         }
         let regular = self.first < self.distance;
         let due = here == self.first + self.rings * self.distance;
-        if regular && !due || !regular && !self.missed.contains(&rip) {
+        if !self.walks(self.cpu) || regular && !due || !regular && !self.missed.contains(&rip) {
             return None;
         }
         self.missed.remove(&rip);
@@ -311,7 +314,8 @@ impl Sweep {
         self.figures.refused += u64::from(refused == Refused::Yes);
         if self.distance == 0 {
             let length = self.reference.len();
-            self.distance = length.div_ceil(usize::from(self.plan.lanes).max(1));
+            let lanes = usize::from(self.plan.lanes);
+            self.distance = if lanes == 0 { 1 } else { length.div_ceil(lanes) };
             self.missed = self.reference.iter().copied().collect();
         } else {
             self.figures.short += u64::from(self.rings == 0);
@@ -334,7 +338,8 @@ impl Sweep {
 
     /// Whether every boundary was met.
     fn is_complete(&self) -> bool {
-        let end = self.distance + if self.missed.is_empty() { 0 } else { MORE };
+        let more = if self.plan.lanes == 0 { LONGEST } else { MORE };
+        let end = self.distance + if self.missed.is_empty() { 0 } else { more };
         self.distance != 0 && self.first >= end
     }
 

@@ -162,3 +162,17 @@ fn what_ends_on_another_cpu_is_not_tardy_here() {
     assert!(sweep.to_string().contains(r#""delivered":1"#), "{sweep}");
     assert!(sweep.to_string().contains(r#""tardy":0"#), "{sweep}");
 }
+
+#[test]
+fn an_instruction_of_a_loop_is_rung_at_once() {
+    let mut sweep = Sweep::new(Plan { lanes: 0, ..PLAN });
+    let rips = [10, 20, 10, 20, 30];
+    walk(&mut sweep, &rips);
+    for rip in [10, 20, 30] {
+        assert!(!sweep.is_complete());
+        assert_eq!(walk(&mut sweep, &rips), [(rip, 0x5f)]);
+        sweep.delivered(0, 0x7f);
+    }
+    assert!(sweep.is_complete());
+    assert!(sweep.to_string().contains(r#""missed":0"#), "{sweep}");
+}

@@ -24,9 +24,9 @@ use crate::{
     block::RelayBlock,
     enter_state::{BANKED, Work},
     reserved_vector::{L2Vector, Slot},
-    slot::{SlotWord, Target, VECTOR_BANKS},
+    slot::{SlotWord, Target, VECTOR_BANKS, is_of_virr},
     sync::{
-        Ordering::{Relaxed, SeqCst},
+        Ordering::{Acquire, Relaxed, SeqCst},
         fence_under_loom,
     },
     virtual_apic::Register,
@@ -154,9 +154,8 @@ impl RelayBlock {
     /// Returns the dword of the VIRR that all direct slots post into, 0 if there are several, and if there
     /// is no direct slot one in which nothing ever pends.
     fn only_dword(&self) -> u32 {
-        let words = Slot::all().map(|slot| self.slot_word(slot));
-        let direct = words.filter(|word| matches!(word.target(), Some(Target::Relayed(_))));
-        let mut dwords = direct.map(SlotWord::dword);
+        let dwords = self.slots.iter().map(|word| SlotWord::from_raw(word.load(Acquire)).dword());
+        let mut dwords = dwords.filter(|dword| is_of_virr(*dword));
         let Some(first) = dwords.next() else { return NOTHING_PENDS };
         if dwords.all(|dword| dword == first) { u32::try_from(first).unwrap_or(0) } else { 0 }
     }

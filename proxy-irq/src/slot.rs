@@ -54,6 +54,11 @@ pub(crate) const fn vector_bank(bank: usize) -> usize {
     BANKS + bank % VECTOR_BANKS
 }
 
+/// Returns whether a slot word that names `dword` posts into the VIRR.
+pub(crate) const fn is_of_virr(dword: usize) -> bool {
+    IRR <= dword && dword < IRR + IRR_STEP * VECTOR_BANKS
+}
+
 /// One slot of a [`RelayBlock`](crate::block::RelayBlock), decoded by [`SlotWord::target`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The untrusted host: builds the TD, runs its virtual CPUs, answers what the TD asks.
 //!
-//! Flavour `kvm`: it knows the GHCI and nothing else. It owns the devices and gives some of them to
-//! the TD, whose interrupts the IOMMU posts without it.
+//! Flavour `ghci`: it knows the GHCI and nothing else. It owns the devices and gives some of them to
+//! the TD, whose interrupts the IOMMU posts without it. Flavour `hyperv`: it speaks to L1 as Hyper-V does,
+//! and posts only what L1 asked it to; see `hyperv.rs`.
 //!
 //! Spec: GHCI; TDX-BASE "TD Build and Boot".
 
@@ -94,6 +95,10 @@ mod quote_queue;
 /// Quotes that are none.
 #[cfg(target_os = "none")]
 mod quote;
+
+/// What a host of Hyper-V's kind has more.
+#[cfg(any(target_os = "none", test))]
+mod hyperv;
 
 /// What the host does to test L1.
 #[cfg(target_os = "none")]

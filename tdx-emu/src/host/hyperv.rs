@@ -23,3 +23,15 @@ pub(crate) mod guest;
 
 /// The synthetic interrupt controller.
 pub(crate) mod synic;
+
+/// Who the host says it is.
+pub(crate) mod cpuid;
+
+/// The form of a hypercall.
+pub(crate) mod hypercall;
+
+/// Registers by name.
+pub(crate) mod vp_registers;
+
+/// Where messages of devices go.
+pub(crate) mod retarget;

@@ -35,3 +35,6 @@ pub(crate) mod vp_registers;
 
 /// Where messages of devices go.
 pub(crate) mod retarget;
+
+/// VMBus.
+pub(crate) mod vmbus;

@@ -71,6 +71,12 @@ impl Message {
         Some(Self { kind, length: u8::try_from(bytes.len()).ok()?, payload })
     }
 
+    /// Its payload.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.payload[..usize::from(self.length)]
+    }
+
     /// Asks for interrupts of L2: one by its number, several as a set.
     fn proxy(vectors: [u32; 8]) -> Self {
         let count: u32 = vectors.iter().map(|word| word.count_ones()).sum();

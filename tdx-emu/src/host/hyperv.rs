@@ -38,3 +38,6 @@ pub(crate) mod retarget;
 
 /// VMBus.
 pub(crate) mod vmbus;
+
+/// The TD as a partition.
+pub(crate) mod partition;

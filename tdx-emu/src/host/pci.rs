@@ -20,7 +20,7 @@ mod capability;
 pub(crate) mod hand_over;
 
 /// One interrupt of a device.
-mod entry;
+pub(crate) mod entry;
 
 /// MSI capability.
 mod msi;
@@ -41,7 +41,13 @@ mod tests;
 #[cfg(target_os = "none")]
 use alloc::vec::Vec;
 
-use self::{bars::Region, device::Device, hand_over::HandedOver, platform::Platform};
+use self::{
+    bars::Region,
+    device::Device,
+    entry::Message,
+    hand_over::HandedOver,
+    platform::{Platform, Target},
+};
 use super::command_line::PciId;
 
 /// Port of the address register.
@@ -175,6 +181,21 @@ impl Pci {
         } else if let Some((offset, device)) = self.selected(port, size) {
             device.write(offset, size, value, platform);
         }
+    }
+
+    /// Sends a message of a device elsewhere than it says; `false` if no device of the TD sends it.
+    pub(crate) fn redirect(
+        &mut self,
+        devfn: u8,
+        message: Message,
+        target: Target,
+        platform: &mut impl Platform,
+    ) -> bool {
+        let removal = self.removal;
+        let mut present = self.devices.iter_mut().filter(|device| !is_gone(removal, device));
+        present
+            .find(|device| device.devfn == devfn)
+            .is_some_and(|device| device.redirect(message, target, platform))
     }
 
     /// Reads device memory that is not mapped; `None` if no device has it.

@@ -7,11 +7,12 @@
 
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use spin::Once;
 use tdcall::PostedInterruptDescriptor;
 
 use super::{
     posting::{self, Notification},
-    remapping::{Entry, FIRST_VECTOR, LAST_VECTOR, Table},
+    remapping::{Entry, FIRST_VECTOR, LAST_VECTOR, Table, Way},
 };
 use crate::{
     machine::{cpus, interrupt, lapic, memory},
@@ -23,6 +24,7 @@ use crate::{
 pub(crate) const NOTIFICATION_VECTOR: u8 = 0xf2;
 
 static TABLE: Table = Table::new();
+static PROXY: Once<fn(usize, u8)> = Once::new();
 static NEXT_VECTOR: AtomicU8 = AtomicU8::new(FIRST_VECTOR);
 
 /// Starts to take interrupts of devices and notifications.
@@ -39,6 +41,11 @@ pub(crate) fn source(source: Source) -> Option<u8> {
     let vector = NEXT_VECTOR.fetch_update(Relaxed, Relaxed, next).ok()?;
     observe::source(vector, source);
     Some(vector)
+}
+
+/// Has messages that are not posted go to `proxy`, with virtual CPU and vector. It takes no lock.
+pub(crate) fn set_proxy(proxy: fn(usize, u8)) {
+    PROXY.call_once(|| proxy);
 }
 
 /// Routes a physical vector, or routes it anew.
@@ -67,6 +74,12 @@ fn device_interrupt(physical: u8) {
         log::warn!("blocked message: vector={physical:#x}");
         return;
     };
+    if entry.way == Way::Proxied {
+        if let Some(proxy) = PROXY.get() {
+            proxy(usize::from(entry.cpu), entry.vector);
+        }
+        return;
+    }
     let descriptor = memory::at::<PostedInterruptDescriptor>(entry.descriptor);
     // SAFETY: entries name descriptors that the host allocated for a virtual CPU and never frees;
     // all fields are atomics.

@@ -4,6 +4,7 @@
 //! | bits  | entry                                            |
 //! |-------|--------------------------------------------------|
 //! | 0     | present                                          |
+//! | 1     | proxied: the host takes the message and sends it on |
 //! | 47:6  | address of the posted-interrupt descriptor       |
 //! | 55:48 | vector to post                                   |
 //! | 63:56 | number of the virtual CPU, for the figures only  |
@@ -27,6 +28,15 @@ pub(crate) const FIRST_VECTOR: u8 = 0x30;
 /// Last physical vector of devices.
 pub(crate) const LAST_VECTOR: u8 = 0xef;
 
+/// How a message gets into the TD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The IOMMU posts it: the vector is one of L1.
+    Posted,
+    /// The host gets it and asks L1 to pass it on: the vector is one of L2.
+    Proxied,
+}
+
 /// Where a physical vector goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -36,14 +46,19 @@ pub(crate) struct Entry {
     pub(crate) vector: u8,
     /// Number of the virtual CPU.
     pub(crate) cpu: u8,
+    /// The way there.
+    pub(crate) way: Way,
 }
 
 impl Entry {
     const PRESENT: u64 = 1;
+    const PROXIED: u64 = 1 << 1;
     const DESCRIPTOR: u64 = 0x0000_ffff_ffff_ffc0;
 
     fn word(self) -> u64 {
+        let way = if self.way == Way::Proxied { Self::PROXIED } else { 0 };
         Self::PRESENT
+            | way
             | self.descriptor & Self::DESCRIPTOR
             | u64::from(self.vector) << 48
             | u64::from(self.cpu) << 56
@@ -52,7 +67,8 @@ impl Entry {
     fn from_word(word: u64) -> Option<Self> {
         let [.., vector, cpu] = word.to_le_bytes();
         let descriptor = word & Self::DESCRIPTOR;
-        (word & Self::PRESENT != 0).then_some(Self { descriptor, vector, cpu })
+        let way = if word & Self::PROXIED != 0 { Way::Proxied } else { Way::Posted };
+        (word & Self::PRESENT != 0).then_some(Self { descriptor, vector, cpu, way })
     }
 }
 
@@ -79,16 +95,16 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Table};
+    use super::{Entry, Table, Way};
 
     #[test]
     fn an_entry_is_found_as_it_was_set() {
         let table = Table::new();
-        let entry = Entry { descriptor: 0x7fff_ffff_ffc0, vector: 0x45, cpu: 15 };
+        let entry = Entry { descriptor: 0x7fff_ffff_ffc0, vector: 0x45, cpu: 15, way: Way::Posted };
         table.set(0x30, entry);
         assert_eq!(table.get(0x30), Some(entry));
         assert_eq!(table.get(0x31), None);
-        let moved = Entry { descriptor: 0x40, vector: 0, cpu: 0 };
+        let moved = Entry { descriptor: 0x40, vector: 0, cpu: 0, way: Way::Proxied };
         table.set(0x30, moved);
         assert_eq!(table.get(0x30), Some(moved));
     }

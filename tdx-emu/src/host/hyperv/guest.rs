@@ -11,21 +11,14 @@ use alloc::vec::Vec;
 
 use vmbus::{PAGE_SIZE, SharedMemory};
 
+pub(crate) use crate::iommu::remapping::Way;
+
 /// Bytes of a page, as an address.
 pub(crate) const PAGE: u64 = 4096;
 
 /// The bit of a guest-physical address that makes it shared. Hosts of this kind are given addresses
 /// with it and without.
 pub(crate) const SHARED_BIT: u64 = 1 << 47;
-
-/// Where the route of a message leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Into the TD: the vector is one of L1.
-    Posted,
-    /// By a message that asks L1 to pass it on: the vector is one of L2.
-    Proxied,
-}
 
 /// A message of a device, and where it is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,10 +14,11 @@
 use super::{
     bars::{self, Bars},
     capability,
+    entry::Message,
     hand_over::{self, HandedOver},
     msi::{self, Msi},
     msix::{self, Table},
-    platform::Platform,
+    platform::{Platform, Target},
 };
 use crate::{
     host::command_line::PciId,
@@ -92,6 +93,17 @@ impl Device {
         if let Some(msi) = self.msi.as_mut().filter(|_| msi_changed) {
             msi.apply(platform);
         }
+    }
+
+    /// Sends a message elsewhere than it says; `false` if the device sends no such message.
+    pub(crate) fn redirect(
+        &mut self,
+        message: Message,
+        target: Target,
+        platform: &mut impl Platform,
+    ) -> bool {
+        self.msix.as_mut().is_some_and(|table| table.redirect(message, target, platform))
+            || self.msi.as_mut().is_some_and(|msi| msi.redirect(message, target, platform))
     }
 
     /// The MSI-X table, if there is one.

@@ -8,7 +8,7 @@
 //! Spec: PCI "Message Signaled Interrupts"; SDM "Message Signalled Interrupts".
 
 use super::platform::{PhysicalMessage, Platform, Target};
-use crate::observe::Source;
+use crate::{iommu::remapping::Way, observe::Source};
 
 /// A message as the TD wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) struct Message {
 impl Message {
     /// The virtual CPU and vector meant. Only fixed or lowest-priority edge interrupts to one CPU
     /// can be posted.
-    fn target(self) -> Option<Target> {
+    fn target(self, way: Way) -> Option<Target> {
         const WINDOW: u64 = 0xfee;
         const LOGICAL: u64 = 1 << 2;
         const LEVEL: u32 = 1 << 15;
@@ -33,7 +33,7 @@ impl Message {
             && delivery_mode <= 1;
         let cpu = usize::try_from(self.address >> 12 & 0xff).ok()?;
         let vector = u8::try_from(self.data & 0xff).ok()?;
-        postable.then_some(Target { cpu, vector })
+        postable.then_some(Target { cpu, vector, way })
     }
 }
 
@@ -44,12 +44,14 @@ pub(crate) struct Entry {
     /// What the TD wrote.
     pub(crate) message: Message,
     vector: Option<u8>,
+    /// Where the TD had this message sent, other than the message says.
+    redirected: Option<(Message, Target)>,
 }
 
 impl Entry {
     /// An interrupt that the TD did not set up yet.
     pub(crate) const fn new(source: Source) -> Self {
-        Self { source, message: Message { address: 0, data: 0 }, vector: None }
+        Self { source, message: Message { address: 0, data: 0 }, vector: None, redirected: None }
     }
 
     /// Routes the interrupt where the TD wants it; returns what the device is to be programmed with,
@@ -66,8 +68,29 @@ impl Entry {
         routed
     }
 
+    /// Sends this message elsewhere from now on, as long as it is not written anew; `false` if it is not the one
+    /// that is meant, or cannot go there.
+    pub(crate) fn redirect(
+        &mut self,
+        message: Message,
+        target: Target,
+        platform: &mut impl Platform,
+    ) -> bool {
+        if self.message != message || message.target(target.way).is_none() {
+            return false;
+        }
+        let before = self.redirected.replace((message, target));
+        let routed = self.try_route(platform).is_some();
+        if !routed {
+            self.redirected = before;
+        }
+        routed
+    }
+
     fn try_route(&mut self, platform: &mut impl Platform) -> Option<PhysicalMessage> {
-        let target = self.message.target()?;
+        let written = self.message.target(platform.usual_way())?;
+        self.redirected = self.redirected.filter(|(message, _)| *message == self.message);
+        let target = self.redirected.map_or(written, |(_, target)| target);
         if self.vector.is_none() {
             self.vector = platform.allocate_vector(self.source);
         }
@@ -77,12 +100,13 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::{Message, Target};
+    use super::{Message, Target, Way};
 
     #[test]
     fn a_fixed_message_names_cpu_and_vector() {
         let message = Message { address: 0xfee0_3000, data: 0x45 };
-        assert_eq!(message.target(), Some(Target { cpu: 3, vector: 0x45 }));
+        let way = Way::Posted;
+        assert_eq!(message.target(way), Some(Target { cpu: 3, vector: 0x45, way }));
     }
 
     #[test]
@@ -94,7 +118,8 @@ mod tests {
             (0xfee0_0000, 0x445),  // NMI
             (0xfee0_0000, 0x8045), // level
         ] {
-            assert_eq!(Message { address, data }.target(), None, "{address:#x} {data:#x}");
+            let target = Message { address, data }.target(Way::Posted);
+            assert_eq!(target, None, "{address:#x} {data:#x}");
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use super::{
     entry::{Entry, Message},
-    platform::Platform,
+    platform::{Platform, Target},
 };
 use crate::observe::Source;
 
@@ -99,6 +99,16 @@ impl Msi {
         }
         let control = u32::from(physical.is_some());
         platform.config_write(self.devfn, self.start + CONTROL, 2, control);
+    }
+
+    /// Sends a message elsewhere than it says; `false` if it is not the device's.
+    pub(crate) fn redirect(
+        &mut self,
+        message: Message,
+        target: Target,
+        platform: &mut impl Platform,
+    ) -> bool {
+        self.entry.redirect(message, target, platform)
     }
 
     /// Offset of the data register from the address register.

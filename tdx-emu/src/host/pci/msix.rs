@@ -10,7 +10,11 @@
 #[cfg(target_os = "none")]
 use alloc::vec::Vec;
 
-use super::{bars::Bars, entry::Entry, platform::Platform};
+use super::{
+    bars::Bars,
+    entry::{Entry, Message},
+    platform::{Platform, Target},
+};
 use crate::observe::Source;
 
 /// Capability id.
@@ -98,6 +102,17 @@ impl Table {
             _ => return,
         }
         self.apply(self.index(hpa), platform);
+    }
+
+    /// Sends a message elsewhere than it says; `false` if no entry has it.
+    pub(crate) fn redirect(
+        &mut self,
+        message: Message,
+        target: Target,
+        platform: &mut impl Platform,
+    ) -> bool {
+        let entries = self.entries.iter_mut();
+        entries.fold(false, |any, (entry, _)| entry.redirect(message, target, platform) || any)
     }
 
     /// Programs one entry of the device: masked while its message changes.

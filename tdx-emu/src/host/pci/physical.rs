@@ -8,7 +8,7 @@ use x86_64::instructions::port::Port;
 
 use super::platform::{PhysicalMessage, Platform, Target};
 use crate::{
-    iommu::{self, dma, remapping::Entry},
+    iommu::{self, dma, remapping::{Entry, Way}},
     machine::{cpus, memory},
     observe::Source,
 };
@@ -25,6 +25,8 @@ pub(crate) struct Machine {
     pub(crate) descriptors: u64,
     /// Number of virtual CPUs.
     pub(crate) vcpus: usize,
+    /// The way of messages for which the TD asked for none.
+    pub(crate) usual_way: Way,
 }
 
 impl Machine {
@@ -103,6 +105,10 @@ impl Platform for Machine {
         iommu::source(source)
     }
 
+    fn usual_way(&self) -> Way {
+        self.usual_way
+    }
+
     fn route(&mut self, vector: u8, target: Target) -> Option<PhysicalMessage> {
         const INTERRUPT_WINDOW: u32 = 0xfee0_0000;
         const LOWEST: u8 = 32;
@@ -111,7 +117,7 @@ impl Platform for Machine {
         }
         let descriptor = self.descriptors + target.cpu as u64 * 64;
         let cpu = u8::try_from(target.cpu).ok()?;
-        iommu::remap(vector, Entry { descriptor, vector: target.vector, cpu });
+        iommu::remap(vector, Entry { descriptor, vector: target.vector, cpu, way: target.way });
         let address = INTERRUPT_WINDOW | u32::from(cpus::apic_id(target.cpu)) << 12;
         Some(PhysicalMessage { address, data: u32::from(vector) })
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What device assignment needs from the machine; a fake stands in for it in tests.
 
-use crate::observe::Source;
+use crate::{iommu::remapping::Way, observe::Source};
 
 /// Where the TD wants an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub(crate) struct Target {
     pub(crate) cpu: usize,
     /// Vector on that CPU.
     pub(crate) vector: u8,
+    /// The way there.
+    pub(crate) way: Way,
 }
 
 /// Message with which the physical device interrupts.
@@ -40,6 +42,9 @@ pub(crate) trait Platform {
 
     /// Gives a source of interrupts its physical vector, for good; `None` when all are given.
     fn allocate_vector(&mut self, source: Source) -> Option<u8>;
+
+    /// The way of messages for which the TD asked for none.
+    fn usual_way(&self) -> Way;
 
     /// Routes a physical vector to the TD, replacing its former route at once. Returns the message
     /// that raises it, or `None` if the TD has no such virtual CPU or the vector is an exception's.

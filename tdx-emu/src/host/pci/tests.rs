@@ -8,7 +8,7 @@ use super::{
     hand_over::HandedOver,
     platform::{PhysicalMessage, Platform, Target},
 };
-use crate::{host::command_line::PciId, observe::Source};
+use crate::{host::command_line::PciId, iommu::remapping::Way, observe::Source};
 
 const EDU: u8 = 2 << 3;
 const BELL: u8 = 3 << 3;
@@ -28,6 +28,8 @@ struct Fake {
     vectors: u8,
     routes: Vec<(u8, Target)>,
     confined: Vec<u8>,
+    /// Messages are proxied unless the TD asks for something else.
+    proxies: bool,
     /// No unit confines devices.
     unprotected: bool,
     resets: u32,
@@ -127,6 +129,10 @@ impl Platform for Fake {
     fn allocate_vector(&mut self, _source: Source) -> Option<u8> {
         self.vectors += 1;
         (self.vectors < 0xf0).then_some(self.vectors - 1)
+    }
+
+    fn usual_way(&self) -> Way {
+        if self.proxies { Way::Proxied } else { Way::Posted }
     }
 
     fn route(&mut self, vector: u8, target: Target) -> Option<PhysicalMessage> {
@@ -238,7 +244,7 @@ fn the_host_s_message_takes_the_place_of_the_td_s_in_msi() {
     td.write(EDU, 0x4c, 2, 0x41);
     assert!(td.machine.routes.is_empty());
     td.write(EDU, 0x42, 2, 1);
-    assert_eq!(td.machine.routes, [(0x30, Target { cpu: 1, vector: 0x41 })]);
+    assert_eq!(td.machine.routes, [(0x30, Target { cpu: 1, vector: 0x41, way: Way::Posted })]);
     assert_eq!(td.machine.config_read(EDU, 0x42, 2), 1);
     assert_eq!(td.machine.config_read(EDU, 0x4c, 2), 0x30);
     assert_eq!((td.read(EDU, 0x4c, 2), td.read(EDU, 0x44, 4)), (0x41, 0xfee0_1000));
@@ -267,7 +273,7 @@ fn an_msix_entry_is_live_only_while_unmasked() {
     td.table_write(3, 8, 0x45);
     assert!(td.machine.routes.is_empty());
     td.table_write(3, 12, 0);
-    assert_eq!(td.machine.routes, [(0x30, Target { cpu: 0, vector: 0x45 })]);
+    assert_eq!(td.machine.routes, [(0x30, Target { cpu: 0, vector: 0x45, way: Way::Posted })]);
     let at = BELL_TABLE + 3 * 16;
     assert_eq!([0, 8, 12].map(|field| td.machine.memory[&(at + field)]), [0xfee0_0000, 0x30, 0]);
     assert_eq!(td.pci.memory_read(at + 8, 4, &mut td.machine), Some(0x45));

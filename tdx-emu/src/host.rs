@@ -97,7 +97,6 @@ mod quote_queue;
 mod quote;
 
 /// What a host of Hyper-V's kind has more.
-#[cfg(any(target_os = "none", test))]
 mod hyperv;
 
 /// What the host does to test L1.

@@ -25,4 +25,6 @@ pub(crate) mod dma;
 mod arrival;
 
 #[cfg(target_os = "none")]
-pub(crate) use self::arrival::{NOTIFICATION_VECTOR, deliver, enable, remap, ring, set_proxy, source};
+pub(crate) use self::arrival::{
+    NOTIFICATION_VECTOR, deliver, enable, remap, ring, set_proxy, source,
+};

@@ -30,7 +30,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         scenario("bad_start::an_emulator_option_without_sense_is_named", || {
             refused_option("memory=lots")
         }),
-        scenario("bad_start::an_unknown_host_is_named", || refused_option("host=bare")),
+        scenario("bad_start::an_unknown_host_is_named", || refused_option("flavour=bare")),
         scenario("bad_start::an_unknown_paravisor_option_is_named", unknown_paravisor_option),
         scenario("bad_start::a_device_not_given_is_missed_by_the_guest", device_not_given),
         scenario("bad_start::an_unknown_xtask_option_is_named", unknown_xtask_option),

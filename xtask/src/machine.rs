@@ -49,7 +49,7 @@ pub struct Machine {
     pub smp: u32,
     /// MiB of the TD.
     pub td_memory: u32,
-    /// The emulated host's kind.
+    /// What the emulated host speaks.
     pub host: String,
     /// How much the emulator says.
     pub log: String,
@@ -90,7 +90,7 @@ impl Default for Machine {
         Self {
             smp: 1,
             td_memory: 128,
-            host: "kvm".to_owned(),
+            host: "ghci".to_owned(),
             log: "info".to_owned(),
             clock: Clock::Host,
             trace: false,

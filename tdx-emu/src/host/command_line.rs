@@ -3,7 +3,10 @@
 //!
 //! | key            | value                                             | default               |
 //! |----------------|---------------------------------------------------|-----------------------|
-//! | `host`         | flavour of the host: `kvm`                        | `kvm`                 |
+//! | `flavour`      | what the host speaks: `ghci`, or `hyperv`         | `ghci`                |
+//! | `redirect`     | `0`: no device's interrupt becomes a vector of L1 (`hyperv`) | `1`        |
+//! | `vmbus`        | the newest version of VMBus: `5.2`, `5.3`, `6.0` (`hyperv`) | `6.0`       |
+//! | `rescind`      | packets after which the echo channel is taken away and offered again (`hyperv`) | never |
 //! | `vcpus`        | virtual CPUs of the TD                            | all CPUs but one      |
 //! | `memory`       | memory of the TD in MiB                           | `128`                 |
 //! | `log`          | `off`, `error`, `warn`, `info`, `debug`, `trace`  | `info`                |
@@ -23,7 +26,7 @@
 
 use core::fmt;
 
-use super::{pci::Removal, quote_manner::Manner};
+use super::{hyperv, pci::Removal, quote_manner::Manner};
 use crate::provoke::{FloodPlan, SweepPlan};
 
 /// Most kinds of device.
@@ -76,6 +79,15 @@ pub(crate) enum Conversion {
     Slow,
 }
 
+/// What the host speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// The GHCI and nothing else.
+    Ghci,
+    /// As Hyper-V does.
+    Hyperv,
+}
+
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommandLine {
@@ -109,6 +121,10 @@ pub(crate) struct CommandLine {
     pub(crate) quotes: Manner,
     /// A virtual CPU that is refused the event notification.
     pub(crate) unnotified: Option<usize>,
+    /// What the host speaks.
+    pub(crate) flavour: Flavour,
+    /// What it does if that is what Hyper-V speaks.
+    pub(crate) hyperv: hyperv::Options,
     devices: [Option<PciId>; DEVICES],
 }
 
@@ -133,6 +149,8 @@ impl Default for CommandLine {
             conversion: Conversion::Honest,
             quotes: Manner::Honest,
             unnotified: None,
+            flavour: Flavour::Ghci,
+            hyperv: hyperv::Options::default(),
             devices,
         }
     }
@@ -187,8 +205,10 @@ impl CommandLine {
     fn set<'a>(&mut self, key: &'a str, value: &'a str) -> Result<(), Error<'a>> {
         let bad = |wanted| Error::BadValue { key, value, wanted };
         match key {
-            "host" if value == "kvm" => {}
-            "host" => return Err(bad("`kvm`")),
+            "flavour" => self.flavour = flavour(value).ok_or(bad("`ghci` or `hyperv`"))?,
+            "redirect" | "vmbus" | "rescind" => {
+                self.hyperv.set(key, value).ok_or(bad("0 or 1, a version, or a number"))?;
+            }
             "vcpus" => {
                 let wanted = value.parse().ok().filter(|vcpus| *vcpus != 0);
                 self.vcpus = Some(wanted.ok_or(bad("a number of CPUs"))?);
@@ -232,6 +252,14 @@ impl CommandLine {
 fn memory(value: &str) -> Option<u64> {
     let mib: u64 = value.parse().ok()?;
     ((32..=2048).contains(&mib) && mib.is_multiple_of(2)).then_some(mib << 20)
+}
+
+fn flavour(value: &str) -> Option<Flavour> {
+    match value {
+        "ghci" => Some(Flavour::Ghci),
+        "hyperv" => Some(Flavour::Hyperv),
+        _ => None,
+    }
 }
 
 fn flag(value: &str) -> Option<bool> {
@@ -328,74 +356,4 @@ fn devices(value: &str) -> Option<[Option<PciId>; DEVICES]> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{
-        CommandLine, Conversion, Error, FloodPlan, Manner, PciId, PlannedSmis, SweepPlan, Unasked,
-    };
-
-    #[test]
-    fn nothing_said_gives_the_defaults() {
-        let parsed = CommandLine::parse("  ").unwrap();
-        assert_eq!(parsed, CommandLine::default());
-        assert_eq!(parsed.devices().count(), 2);
-    }
-
-    #[test]
-    fn every_key_is_understood() {
-        let text = "host=kvm vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
-                    relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts \
-                    resume=l1 sweep=0x5f:32:0x40:1:84 \
-                    flood=8:1000 quotes=reverse unnotified=1 smis=plain:5 removal=1af4:1110:9";
-        let parsed = CommandLine::parse(text).unwrap();
-        assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
-        assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
-        assert_eq!(parsed.unasked, Some(Unasked { vector: 95, count: 10 }));
-        assert_eq!((parsed.conversion, parsed.resume_l1), (Conversion::Parts, true));
-        assert_eq!(parsed.removal.map(|removal| removal.reads), Some(9));
-        assert_eq!(parsed.smis, Some(PlannedSmis::Plain(5)));
-        assert_eq!(parsed.flood, Some(FloodPlan { lanes: 8, total: 1000 }));
-        let (starter, echo) = (Some(0x40), Some(84));
-        let plan = SweepPlan { vector: 0x5f, lanes: 32, starter, target: 1, echo };
-        assert_eq!(parsed.sweep, Some(plan));
-        assert_eq!((parsed.quotes, parsed.unnotified), (Manner::Reverse, Some(1)));
-        assert_eq!(parsed.log, log::LevelFilter::Debug);
-        assert!(parsed.devices().eq([PciId { vendor: 0x8086, device: 0x100e }]));
-    }
-
-    #[test]
-    fn no_devices_can_be_asked_for() {
-        assert_eq!(CommandLine::parse("devices=").unwrap().devices().count(), 0);
-    }
-
-    #[test]
-    fn a_mistake_is_named() {
-        assert_eq!(CommandLine::parse("vcpu=2"), Err(Error::UnknownKey("vcpu")));
-        assert_eq!(CommandLine::parse("quiet"), Err(Error::NotAssigned("quiet")));
-        for text in [
-            "vcpus=0",
-            "memory=33",
-            "memory=16",
-            "trace=yes",
-            "devices=1",
-            "host=xen",
-            "unasked=8:1",
-            "conversion=maybe",
-            "resume=l3",
-            "quotes=real",
-            "smis=5",
-            "removal=1af4:1110",
-            "unnotified=all",
-            "flood=33:5",
-            "sweep=0x60:1:0:0",
-            "sweep=0x40:33:0:0",
-            "sweep=0x40:1:0",
-            "sweep=0x40:1:0:0:15",
-            "sweep=0x40:1:0:0:84:0",
-        ] {
-            let error = CommandLine::parse(text).unwrap_err();
-            assert!(matches!(error, Error::BadValue { .. }), "{text}");
-        }
-        let error = CommandLine::parse("trace=yes").unwrap_err();
-        assert_eq!(error.to_string(), "command line: trace=yes: wanted 0 or 1");
-    }
-}
+mod tests;

@@ -97,6 +97,9 @@ fn say_interrupts(td: &Td) {
             log::info!("timer: cpu={cpu} ended={ended} merged={merged} recognised={recognised}");
         }
     }
+    if let Some(hyperv) = td.hyperv.as_ref().filter(|hyperv| !hyperv.is_empty()) {
+        log::info!("hyperv: {hyperv}");
+    }
     if td.smis.exits() != 0 {
         log::info!("smis: exits={}", td.smis.exits());
     }

@@ -15,6 +15,9 @@
 //!
 //! Spec: TLFS; VMBUS; GHCI "TDG.VP.VMCALL Interface".
 
+/// What can be chosen.
+mod options;
+
 /// What a hypercall answers.
 pub(crate) mod status;
 
@@ -41,3 +44,11 @@ pub(crate) mod vmbus;
 
 /// The TD as a partition.
 pub(crate) mod partition;
+
+/// The TD itself.
+#[cfg(target_os = "none")]
+pub(crate) mod hands;
+
+pub(crate) use self::options::Options;
+#[cfg(target_os = "none")]
+pub(crate) use self::partition::Partition;

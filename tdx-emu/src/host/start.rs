@@ -20,10 +20,11 @@ use tdvf::Image;
 use super::{
     build_td::{self, Failure, Named},
     build_vcpu,
-    command_line::CommandLine,
+    command_line::{CommandLine, Flavour},
     console::Console,
     end, hand_off,
     hostile::{Smis, UnaskedInterrupts},
+    hyperv::{Partition, hands},
     pci::{Pci, hand_over::HandedOver, physical::Machine},
     private_memory::PrivateMemory,
     quote::Quoting,
@@ -35,7 +36,7 @@ use super::{
     vcpu_loop,
 };
 use crate::{
-    iommu::{self, dma},
+    iommu::{self, dma, remapping::Way},
     machine::{
         boot::Boot,
         clock,
@@ -121,7 +122,11 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
     let private = PrivateMemory::new(tdr, 0..line.memory);
     build_td::add_image(tdr, image, &private, line.memory)?;
     module::tdh_mr_finalize(tdr).named("TDH.MR.FINALIZE")?;
-    let mut machine = Machine { descriptors: page, vcpus };
+    let usual_way = match line.flavour {
+        Flavour::Ghci => Way::Posted,
+        Flavour::Hyperv => Way::Proxied,
+    };
+    let mut machine = Machine { descriptors: page, vcpus, usual_way };
     let pci = devices(boot, line, &mut machine)?;
     let shared = device_memory(&pci).ok_or(Failure::NoMemory)?;
     for vcpu in &virtual_cpus {
@@ -138,6 +143,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         pci: Mutex::new((pci, machine)),
         consoles: [Console::new(0x3f8, Who::L1), Console::new(0x2f8, Who::L2)],
         quoting: Quoting::new(line.quotes, line.unnotified),
+        hyperv: (line.flavour == Flavour::Hyperv).then(|| Partition::new(line.hyperv)),
         unasked: UnaskedInterrupts::new(line.unasked),
         smis: Smis::new(line.smis),
         resume_l1: line.resume_l1,
@@ -194,6 +200,7 @@ fn watch(line: &CommandLine) {
     });
     provoke::begin(line.sweep, line.flood);
     iommu::enable();
+    iommu::set_proxy(hands::proxy);
     dma::take_faults_by_interrupt();
     interrupt::set_handler(lapic::TIMER_VECTOR, timer);
     vcpu::enable_kicks(interrupted);

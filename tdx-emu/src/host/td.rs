@@ -9,6 +9,7 @@ use super::{
     command_line::Conversion,
     console::Console,
     hostile::{Smis, UnaskedInterrupts},
+    hyperv::{Partition, hands::TheTd},
     pci::{Pci, physical::Machine},
     private_memory::PrivateMemory,
     quote::Quoting,
@@ -45,6 +46,8 @@ pub(crate) struct Td {
     pub(crate) consoles: [Console; 2],
     /// Quotes it waits for.
     pub(crate) quoting: Quoting,
+    /// The partition, if the host is of Hyper-V's kind.
+    pub(crate) hyperv: Option<Partition<TheTd>>,
     /// Interrupts that it did not ask for.
     pub(crate) unasked: UnaskedInterrupts,
     /// System-management interrupts.
@@ -71,6 +74,14 @@ impl Td {
     /// The virtual CPU that runs on this CPU.
     pub(crate) fn current_vcpu(&self) -> Option<&Vcpu> {
         self.vcpus.get(cpus::current())
+    }
+
+    /// Does what the host has to do for a virtual CPU before it is entered, and while it halts.
+    pub(crate) fn attend(&'static self, vcpu: &Vcpu) {
+        self.quoting.poll(self);
+        if let Some(hyperv) = &self.hyperv {
+            hyperv.attend(vcpu);
+        }
     }
 
     /// Makes every other virtual CPU leave the TD once, so that none uses a translation that was

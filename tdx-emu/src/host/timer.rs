@@ -17,6 +17,8 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct Timer {
     apic: AtomicU64,
     host: AtomicU64,
+    /// When the host wants to look at something that nobody tells it of.
+    look: AtomicU64,
     /// How often the APIC's ended, how often its interrupt was still posted then, and how often an entry
     /// found it posted.
     figures: [AtomicU64; 3],
@@ -44,7 +46,12 @@ impl Timer {
     /// A timer without deadlines.
     pub(crate) const fn new() -> Self {
         let figures = [const { AtomicU64::new(0) }; 3];
-        Self { apic: AtomicU64::new(NEVER), host: AtomicU64::new(NEVER), figures }
+        Self {
+            apic: AtomicU64::new(NEVER),
+            host: AtomicU64::new(NEVER),
+            look: AtomicU64::new(NEVER),
+            figures,
+        }
     }
 
     /// The APIC's timer has ended; its interrupt is posted already, or not.
@@ -77,6 +84,13 @@ impl Timer {
         self.arm();
     }
 
+    /// Sets when the host wants to look, unless it wants to sooner.
+    pub(crate) fn look_at(&self, deadline_ns: u64) {
+        if self.look.fetch_min(deadline_ns, Relaxed) > deadline_ns {
+            self.arm();
+        }
+    }
+
     /// Nanoseconds until the end of the APIC timer.
     pub(crate) fn remaining(&self) -> u64 {
         match self.apic.load(Relaxed) {
@@ -96,13 +110,15 @@ impl Timer {
             }
             met
         };
-        let ended = Ended { apic: met(&self.apic), host: met(&self.host) };
+        let (host, look) = (met(&self.host), met(&self.look));
+        let ended = Ended { apic: met(&self.apic), host: host || look };
         self.arm();
         ended
     }
 
     fn arm(&self) {
-        let first = self.apic.load(Relaxed).min(self.host.load(Relaxed));
+        let host = self.host.load(Relaxed).min(self.look.load(Relaxed));
+        let first = self.apic.load(Relaxed).min(host);
         deadlines::set_host((first != NEVER).then_some(first));
     }
 }

@@ -66,6 +66,15 @@ impl Vcpu {
         }
     }
 
+    /// Has the host look at the virtual CPU, in the TD or halted. Context: anywhere.
+    pub(crate) fn summon(&self) {
+        if self.index == cpus::current() {
+            lapic::self_ipi(KICK_VECTOR);
+        } else {
+            lapic::send_ipi(self.index, KICK_VECTOR);
+        }
+    }
+
     /// Whether an interrupt was posted that the module has not seen.
     pub(crate) fn has_posted(&self) -> bool {
         self.descriptor.control().outstanding()

@@ -20,7 +20,7 @@ pub(crate) fn run(td: &'static Td, vcpu: &'static Vcpu) -> ! {
     let mut flags = 0;
     loop {
         end::check();
-        td.quoting.poll(td);
+        td.attend(vcpu);
         vcpu.enter();
         let entered = module::tdh_vp_enter(vcpu.tdvpr, flags, &mut registers);
         vcpu.leave();

@@ -61,8 +61,8 @@ pub(super) struct Options {
     /// QEMU to use instead of $LYCHGATE_QEMU or the one in PATH
     #[arg(long, value_name = "PATH")]
     qemu: Option<PathBuf>,
-    /// The emulated host
-    #[arg(long, value_name = "KIND", default_value = "kvm", value_parser = ["kvm"])]
+    /// What the emulated host speaks
+    #[arg(long, value_name = "FLAVOUR", default_value = "ghci", value_parser = ["ghci", "hyperv"])]
     host: String,
     /// Print all figures as one JSON document instead of a table
     #[arg(long)]

@@ -80,7 +80,7 @@ pub(super) fn arguments(
 /// Returns the emulator's command line.
 fn emulator_options(machine: &Machine, relay_table: Option<RelayTable>) -> String {
     let Machine { host, td_memory, log, .. } = machine;
-    let mut words = vec![format!("host={host} memory={td_memory} log={log}")];
+    let mut words = vec![format!("flavour={host} memory={td_memory} log={log}")];
     if machine.trace {
         words.push("trace=1".to_owned());
     }
@@ -128,7 +128,7 @@ mod tests {
             " -serial file:/run/console -debugcon file:/run/report ",
             " -device isa-debug-exit,iobase=0xf4,iosize=4 -device edu ",
             " -chardev socket,path=/run/bell,id=bell -device ivshmem-doorbell,vectors=48,chardev=bell ",
-            " -kernel /emulator -initrd /run/image.fd -append host=kvm memory=900 log=info trace=1 \
+            " -kernel /emulator -initrd /run/image.fd -append flavour=ghci memory=900 log=info trace=1 \
              relay_table=0xfff00000 relay_stride=1024",
         ] {
             assert!(line.contains(words), "{line}");

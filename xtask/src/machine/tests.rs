@@ -20,7 +20,7 @@ const PLENTY: Duration = Duration::from_secs(60);
 fn a_run_that_succeeds_brings_console_report_and_verdict() {
     let outcome = run("success", PLENTY);
     assert_eq!(outcome.exit, Exit::SUCCESS);
-    assert_eq!(outcome.console, ["L0 | options: host=kvm memory=128 log=info"]);
+    assert_eq!(outcome.console, ["L0 | options: flavour=ghci memory=128 log=info"]);
     assert_eq!(outcome.report.rows[0].relayed, 3);
     assert!(outcome.judge().unwrap().starts_with("PASSED: 3 interrupts relayed"));
 }

@@ -54,10 +54,8 @@ mod tests {
     #[test]
     fn the_signature_reads_as_text() {
         let [last, words @ ..] = leaf(0x4000_0000).unwrap();
-        let text: Vec<_> = words
-            .iter()
-            .flat_map(|word| u32::try_from(*word).unwrap().to_le_bytes())
-            .collect();
+        let text: Vec<_> =
+            words.iter().flat_map(|word| u32::try_from(*word).unwrap().to_le_bytes()).collect();
         assert_eq!((last, &text[..]), (0x4000_000c, &b"Microsoft Hv"[..]));
         assert_eq!(leaf(0x4000_0001).unwrap()[0], 0x3123_7648);
         assert_eq!(leaf(0x4000_000c).unwrap()[1] & 0xf, 3);

@@ -84,18 +84,16 @@ impl<G: Guest> Pages<G> {
         Self { guest, pages: numbers.iter().map(address).collect() }
     }
 
-    /// Takes one page by its address; `None` if it is none, or not shared.
-    pub(crate) fn one(guest: G, gpa: u64) -> Option<Self> {
-        let pages = Self::new(guest, &[gpa / PAGE]);
-        (gpa != 0 && gpa.is_multiple_of(PAGE) && is_shared(guest, gpa)).then_some(pages)
-    }
-
     /// Whether all of them are shared now.
     pub(crate) fn are_shared(&self) -> bool {
         self.pages.iter().all(|gpa| is_shared(self.guest, *gpa))
     }
 
-    fn in_page<R>(&self, offset: usize, access: impl FnOnce(&[AtomicU32], usize) -> R) -> Option<R> {
+    fn in_page<R>(
+        &self,
+        offset: usize,
+        access: impl FnOnce(&[AtomicU32], usize) -> R,
+    ) -> Option<R> {
         let gpa = *self.pages.get(offset / PAGE_SIZE)?;
         self.guest.with_page(gpa, |page| access(page, offset % PAGE_SIZE))
     }
@@ -164,7 +162,7 @@ mod tests {
         let fake = Fake::new(1);
         let numbers = [fake.share(), fake.share(), fake.share()].map(|gpa| gpa / PAGE);
         let [a, b, c] = numbers;
-        let pages = Pages::new(fake, &[c, a | SHARED_BIT / PAGE, b]);
+        let pages = Pages::new(fake, &[c, a | (SHARED_BIT / PAGE), b]);
         let bytes: Vec<u8> = (0..=255).collect();
         pages.write(4000, &bytes);
         let mut back = [0; 256];
@@ -179,14 +177,14 @@ mod tests {
     fn what_is_private_again_reads_as_zero() {
         let fake = Fake::new(1);
         let gpa = fake.share();
-        let pages = Pages::one(fake, gpa | SHARED_BIT).unwrap();
+        let pages = Pages::new(fake, &[(gpa | SHARED_BIT) / PAGE]);
         pages.write(0, &[7; 8]);
         fake.unshare(gpa);
         let mut bytes = [1; 8];
         pages.read(0, &mut bytes);
         assert_eq!((bytes, pages.are_shared()), ([0; 8], false));
-        assert!(Pages::one(fake, gpa).is_none() && read::<8>(fake, gpa).is_none());
+        assert!(read::<8>(fake, gpa).is_none());
         let other = fake.share();
-        assert!(Pages::one(fake, other + 8).is_none() && read::<8>(fake, other + 4092).is_none());
+        assert!(read::<8>(fake, other + 4092).is_none());
     }
 }

@@ -74,9 +74,9 @@ impl Hypercall {
     /// Checks the input value: nothing reserved is set, and a call has elements if it repeats.
     pub(crate) fn check(&self, repeats: Repeats) -> Result<(), HvStatus> {
         let control = self.control;
-        let reserved =
-            control.reserved_low() | control.reserved_middle() | control.reserved_high() != 0
-                || control.nested();
+        let reserved = control.reserved_low() | control.reserved_middle() | control.reserved_high()
+            != 0
+            || control.nested();
         let repeated = match repeats {
             Repeats::No => control.elements() == 0 && control.start() == 0,
             Repeats::Yes => control.start() < control.elements() && !control.fast(),

@@ -15,6 +15,7 @@ use core::{
 use spin::Mutex;
 
 use super::{
+    Options,
     guest::Guest,
     hypercall::{
         Control, GET_VP_REGISTERS, Hypercall, POST_MESSAGE, RETARGET_DEVICE_INTERRUPT, Repeats,
@@ -23,7 +24,7 @@ use super::{
     retarget::{self, Redirection},
     status::HvStatus,
     synic::{Delivery, ProxySet, Synic},
-    vmbus::{self, Outgoing, Vmbus},
+    vmbus::{Outgoing, Vmbus},
     vp_registers::{self, PROXY_INTERRUPT_REDIRECT, Register},
 };
 
@@ -32,15 +33,6 @@ pub(crate) const MOST_CPUS: usize = 16;
 
 const GUEST_OS_ID: u32 = 0x4000_0000;
 const VP_INDEX: u32 = 0x4000_0002;
-
-/// How the host behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Options {
-    /// Whether interrupts of devices can be vectors of L1.
-    pub(crate) redirection: Redirection,
-    /// How VMBus behaves.
-    pub(crate) vmbus: vmbus::Manner,
-}
 
 /// What the host keeps for a virtual CPU.
 #[derive(Debug)]
@@ -210,11 +202,8 @@ impl<G: Guest> Partition<G> {
     }
 
     fn signal_event(&self, guest: G, call: &Hypercall) -> Result<(), HvStatus> {
-        let input = if call.control.fast() {
-            call.input
-        } else {
-            u64::from_le_bytes(call.read(guest, 0)?)
-        };
+        let input =
+            if call.control.fast() { call.input } else { u64::from_le_bytes(call.read(guest, 0)?) };
         // Each connection has one flag.
         let connection = u32::try_from(input).map_err(|_| HvStatus::INVALID_PARAMETER)?;
         let mut vmbus = self.vmbus.lock();

@@ -127,17 +127,8 @@ mod tests {
     };
 
     /// Device 4, function 0; MSI of CPU 1, vector 0x45; vector 0x52 on CPU 1 as a set.
-    const INPUT: [u64; 9] = [
-        u64::MAX,
-        1 << 62 | 0x20,
-        1,
-        0x45 << 32 | 0xfee0_1000,
-        0,
-        0x52 | 2 << 32,
-        0,
-        1,
-        0b10,
-    ];
+    const INPUT: [u64; 9] =
+        [u64::MAX, 1 << 62 | 0x20, 1, 0x45 << 32 | 0xfee0_1000, 0, 0x52 | 2 << 32, 0, 1, 0b10];
 
     fn call(guest: Fake, input: [u64; 9], redirection: Redirection) -> Result<(), HvStatus> {
         let page = guest.share();

@@ -31,11 +31,7 @@ use self::{
     memory::Memory,
     wire::{Answer, Contact},
 };
-use super::{
-    guest::Guest,
-    status::HvStatus,
-    synic::Message,
-};
+use super::{guest::Guest, status::HvStatus, synic::Message};
 
 /// Where contact is made: the general port, and the one for a paravisor.
 const CONTACT: [u32; 2] = [4, 0x80_0074];
@@ -200,7 +196,9 @@ impl<G: Guest> Vmbus<G> {
     /// Whether there is something to look at now and then.
     pub(crate) fn wants_poll(&self) -> bool {
         let monitored = self.connection.is_some_and(|connection| connection.monitor_pages[1] != 0);
-        self.channels.iter().any(|channel| channel.has_more() || monitored && channel.is_monitored())
+        self.channels
+            .iter()
+            .any(|channel| channel.has_more() || monitored && channel.is_monitored())
     }
 
     /// Gives what waits to `deliver`, which says whether it took it.

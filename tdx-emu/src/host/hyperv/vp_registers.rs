@@ -83,7 +83,8 @@ pub(crate) fn set(
             return Err(HvStatus::INVALID_HYPERCALL_INPUT);
         };
         let high_half = element.iter().skip(24).any(|byte| *byte != 0);
-        let value = u64::from(u32::from_le_bytes(*high)) << 32 | u64::from(u32::from_le_bytes(*low));
+        let value =
+            u64::from(u32::from_le_bytes(*high)) << 32 | u64::from(u32::from_le_bytes(*low));
         let register = Register::named(u32::from_le_bytes(*name));
         let register = register.ok_or(HvStatus::INVALID_PARAMETER)?;
         if register == Register::VsmCapabilities {

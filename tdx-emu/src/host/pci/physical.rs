@@ -8,7 +8,10 @@ use x86_64::instructions::port::Port;
 
 use super::platform::{PhysicalMessage, Platform, Target};
 use crate::{
-    iommu::{self, dma, remapping::{Entry, Way}},
+    iommu::{
+        self, dma,
+        remapping::{Entry, Way},
+    },
     machine::{cpus, memory},
     observe::Source,
 };

@@ -5,7 +5,7 @@
 
 use tdcall::{Registers, tdvmcall::VmcallStatus};
 
-use crate::host::{td::Td, vcpu::Vcpu};
+use crate::host::{hyperv, td::Td, vcpu::Vcpu};
 
 const SIGNATURE: u64 = 0x4000_0000;
 const FEATURES: u64 = 0x4000_0001;
@@ -13,13 +13,14 @@ const TOPOLOGY: [u64; 2] = [0xb, 0x1f];
 
 pub(super) fn answer(td: &Td, vcpu: &Vcpu, registers: &mut Registers) -> VmcallStatus {
     let leaf = registers.r12 & 0xffff_ffff;
+    let of_hyperv = td.hyperv.as_ref().and_then(|_| hyperv::cpuid::leaf(leaf));
     let values = match leaf {
-        SIGNATURE => {
+        SIGNATURE if of_hyperv.is_none() => {
             let [ebx, ecx, edx] = [*b"KVMK", *b"VMKV", *b"M\0\0\0"].map(u32::from_le_bytes);
             [FEATURES, u64::from(ebx), u64::from(ecx), u64::from(edx)]
         }
         leaf if TOPOLOGY.contains(&leaf) => topology(td, vcpu, registers.r13 & 0xffff_ffff),
-        _ => [0; 4],
+        _ => of_hyperv.unwrap_or([0; 4]),
     };
     [registers.r12, registers.r13, registers.r14, registers.r15] = values;
     VmcallStatus::SUCCESS

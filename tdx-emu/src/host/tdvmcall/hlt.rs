@@ -15,14 +15,15 @@ use crate::{
     module,
 };
 
-pub(super) fn answer(td: &Td, vcpu: &Vcpu, registers: &Registers) -> VmcallStatus {
+pub(super) fn answer(td: &'static Td, vcpu: &Vcpu, registers: &Registers) -> VmcallStatus {
     let halt = Halt::of(registers.r12);
     td.unasked.post_one(vcpu);
     td.smis.raise_one(vcpu);
+    td.attend(vcpu);
     while !halt.ends(&vcpu.nmis, || is_awake(vcpu)) {
         end::check();
         interrupt::wait();
-        td.quoting.poll(td);
+        td.attend(vcpu);
     }
     VmcallStatus::SUCCESS
 }

@@ -7,7 +7,7 @@
 use tdcall::{Registers, tdvmcall::VmcallStatus};
 
 use crate::{
-    host::{apic::Effect, td::Td, vcpu::Vcpu},
+    host::{apic::Effect, hyperv::hands::TheTd, td::Td, vcpu::Vcpu},
     machine::clock,
 };
 
@@ -15,11 +15,12 @@ use crate::{
 /// check capabilities, platform id.
 const CONSTANT: [(u32, u64); 4] = [(0x8b, 1 << 32), (0xfe, 0), (0x179, 0), (0x17, 0)];
 
-pub(super) fn read(vcpu: &Vcpu, registers: &mut Registers) -> VmcallStatus {
+pub(super) fn read(td: &Td, vcpu: &Vcpu, registers: &mut Registers) -> VmcallStatus {
     let value = u32::try_from(registers.r12).ok().and_then(|msr| {
         let constant = CONSTANT.iter().find(|(constant, _)| *constant == msr);
         let apic = || vcpu.apic.lock().read(msr, vcpu.timer.remaining());
-        constant.map(|(_, value)| *value).or_else(apic)
+        let hyperv = || td.hyperv.as_ref()?.read_msr(vcpu.index, msr);
+        constant.map(|(_, value)| *value).or_else(apic).or_else(hyperv)
     });
     let Some(value) = value else { return refuse(vcpu, "rdmsr", registers) };
     registers.r11 = value;
@@ -30,7 +31,12 @@ pub(super) fn write(td: &Td, vcpu: &Vcpu, registers: &Registers) -> VmcallStatus
     let effect = u32::try_from(registers.r12).ok().and_then(|msr| {
         let constant = CONSTANT.iter().any(|(constant, _)| *constant == msr);
         let apic = || vcpu.apic.lock().write(msr, registers.r13);
-        if constant { Some(Effect::None) } else { apic() }
+        let hyperv = || td.hyperv.as_ref()?.write_msr(TheTd, vcpu.index, msr, registers.r13);
+        if constant {
+            Some(Effect::None)
+        } else {
+            apic().or_else(|| hyperv().map(|()| Effect::None))
+        }
     });
     let Some(effect) = effect else { return refuse(vcpu, "wrmsr", registers) };
     match effect {

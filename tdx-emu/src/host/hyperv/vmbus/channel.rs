@@ -148,7 +148,9 @@ impl<G: Guest> Channel<G> {
 
     /// Takes its bit of the client's monitor page; whether it was set.
     pub(super) fn is_triggered(&self, guest: G, page: u64) -> bool {
-        let Some(id) = self.device.monitor().filter(|_| self.opened.is_some()) else { return false };
+        let Some(id) = self.device.monitor().filter(|_| self.opened.is_some()) else {
+            return false;
+        };
         let (word, bit) = (usize::from(8 + (id >> 5) * 8) / 4, 1 << (id & 31));
         let take = |page: &[AtomicU32]| {
             page.get(word).is_some_and(|word| word.fetch_and(!bit, Acquire) & bit != 0)

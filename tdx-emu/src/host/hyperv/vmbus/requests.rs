@@ -202,9 +202,8 @@ impl<G: Guest> Vmbus<G> {
 
     /// Silence, of which the beginning is told.
     fn pause(&mut self) -> bool {
-        let asked = |connection: &Connection| {
-            connection.features & PAUSE_RESUME != 0 && !connection.paused
-        };
+        let asked =
+            |connection: &Connection| connection.features & PAUSE_RESUME != 0 && !connection.paused;
         if !self.connection.as_ref().is_some_and(asked) {
             return false;
         }

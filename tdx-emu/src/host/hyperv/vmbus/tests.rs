@@ -274,9 +274,8 @@ fn nonsense_has_no_effect_but_a_figure() {
         });
         answers
     };
-    let message = |words: &[u32]| -> Vec<u8> {
-        words.iter().flat_map(|word| word.to_le_bytes()).collect()
-    };
+    let message =
+        |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_le_bytes()).collect() };
     assert!(post(&mut stand, &message(&[3, 0])).is_empty(), "no contact yet");
     assert_eq!(stand.host.post(stand.guest, 5, &[]), Err(HvStatus::INVALID_CONNECTION_ID));
     stand.connect();

@@ -94,9 +94,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Request> {
             ranges: u16_at(bytes, 18)?,
             words: words(bytes.get(20..)?),
         },
-        GPADL_BODY => {
-            Request::MoreMemory { gpadl: word(12)?, words: words(bytes.get(16..)?) }
-        }
+        GPADL_BODY => Request::MoreMemory { gpadl: word(12)?, words: words(bytes.get(16..)?) },
         GPADL_TEARDOWN => Request::ForgetMemory { channel: word(8)?, gpadl: word(12)? },
         OPEN_CHANNEL => Request::Open(Open {
             channel: word(8)?,
@@ -195,7 +193,8 @@ impl Answer {
         match self {
             Self::Version { supported, connection, features } => {
                 let bytes = Bytes::new(15).put(8, &[u8::from(supported), 0]).word(12, connection);
-                features.map_or_else(|| Bytes { length: 16, ..bytes }, |_| Bytes { ..bytes })
+                features
+                    .map_or_else(|| Bytes { length: 16, ..bytes }, |_| Bytes { ..bytes })
                     .with_features(features)
             }
             Self::Offer(offer) => Bytes::new(1)
@@ -215,9 +214,7 @@ impl Answer {
             Self::GpadlTorndown(gpadl) => Bytes::new(12).word(8, gpadl),
             Self::UnloadComplete => Bytes::new(17),
             Self::ReservedClosed(channel) => Bytes::new(20).word(8, channel),
-            Self::Modified { channel, status } => {
-                Bytes::new(24).word(8, channel).word(12, status)
-            }
+            Self::Modified { channel, status } => Bytes::new(24).word(8, channel).word(12, status),
             Self::ConnectionModified { state } => Bytes::new(26).put(8, &[state]),
             Self::Paused => Bytes::new(28),
         }

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The TD itself, behind what the rest of this flavour knows of one.
+#![expect(unsafe_code, reason = "shared memory is named by address and changes at any time")]
+
+use core::sync::atomic::AtomicU32;
+
+use super::{
+    Partition,
+    guest::{Guest, Retarget},
+};
+use crate::{
+    host::{
+        pci::{entry::Message, platform::Target},
+        td::Td,
+        vcpu::Vcpu,
+    },
+    machine::{clock, memory},
+};
+
+/// How long the monitor page is not looked at, at most.
+const LATENCY_NS: u64 = 200_000;
+
+/// The TD that runs. Before it is published nothing is reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TheTd;
+
+impl Guest for TheTd {
+    fn with_page<R>(self, gpa: u64, access: impl FnOnce(&[AtomicU32]) -> R) -> Option<R> {
+        let td = Td::get()?;
+        // Memory of devices is shared, too, but not the host's to read.
+        if !td.private.contains(gpa) {
+            return None;
+        }
+        // Held over the access, so that the page is not used for something else meanwhile.
+        let shared = td.shared.lock();
+        let page = memory::at::<AtomicU32>(shared.translate(gpa & !0xfff)?);
+        // SAFETY: 1. The shared EPT maps whole pages of this machine that lie in the identity map, and none is
+        // taken away while the lock is held. 2. The TD writes it meanwhile: here it is atomics only.
+        let page = unsafe { core::slice::from_raw_parts(page, 1024) };
+        Some(access(page))
+    }
+
+    fn post(self, cpu: usize, vector: u8) {
+        if let Some(vcpu) = Td::get().and_then(|td| td.vcpus.get(cpu)) {
+            vcpu.post(vector);
+        }
+    }
+
+    fn cpus(self) -> usize {
+        Td::get().map_or(0, |td| td.vcpus.len())
+    }
+
+    fn retarget(self, retarget: Retarget) -> bool {
+        let Some(td) = Td::get() else { return false };
+        let Retarget { devfn, address, data, cpu, vector, way } = retarget;
+        let message = Message { address: address.into(), data };
+        let (pci, machine) = &mut *td.pci.lock();
+        let found = pci.redirect(devfn, message, Target { cpu, vector, way }, machine);
+        log::debug!(
+            "retarget: devfn={devfn:#x} cpu={cpu} vector={vector:#x} {way:?} found={found}"
+        );
+        found
+    }
+}
+
+impl Partition<TheTd> {
+    /// Does what is due for a virtual CPU, and has the first one look again soon if something wants that.
+    pub(crate) fn attend(&self, vcpu: &Vcpu) {
+        self.poll(TheTd, vcpu.index);
+        if vcpu.index == 0 && self.is_restless() {
+            vcpu.timer.look_at(clock::now_ns() + LATENCY_NS);
+        }
+    }
+}
+
+/// A device sent a message that is not posted. Context: an interrupt handler.
+pub(crate) fn proxy(cpu: usize, vector: u8) {
+    let Some(td) = Td::get() else { return };
+    if let (Some(hyperv), Some(vcpu)) = (&td.hyperv, td.vcpus.get(cpu)) {
+        hyperv.proxy(cpu, vector);
+        vcpu.summon();
+    }
+}

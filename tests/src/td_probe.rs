@@ -18,12 +18,30 @@ pub(crate) fn scenarios() -> Vec<Trial> {
                 ["halt: an interrupt did not end it, an NMI did", "halt: an interrupt ended it"];
             probe(2, &[halts[0], halts[1], "nmi: three more are one", "icr: INIT"])
         }),
+        scenario("td_probe::a_host_like_hyper_v_does_what_its_documents_say", || {
+            let checks =
+                ["bus: unloaded", "monitor: the packet", "redirect: posted", "proxied: a set"];
+            probe_with(&["flavour=hyperv"], &checks)
+        }),
+        scenario("td_probe::an_older_host_like_hyper_v_has_fewer_features", || {
+            let checks = ["bus: unloaded", "redirect: proxied still"];
+            probe_with(&["flavour=hyperv", "redirect=0", "vmbus=5.2"], &checks)
+        }),
     ]
 }
 
 /// A probe on `cpus` CPUs, which must have made the checks that are `named`.
 fn probe(cpus: u32, named: &[&str]) -> Verdict {
-    let stand = Stand::new(cpus, "").probe();
+    judge(&Stand::new(cpus, "").probe(), named)
+}
+
+/// A probe on one CPU and a host that does what these words say.
+fn probe_with(words: &[&str], named: &[&str]) -> Verdict {
+    let stand = Stand::new(1, "").probe();
+    judge(&words.iter().fold(stand, |stand, word| stand.emulator_option(word)), named)
+}
+
+fn judge(stand: &Stand, named: &[&str]) -> Verdict {
     stand.run(|outcome| {
         for name in named {
             said(outcome, "L1 | ok ", name)?;

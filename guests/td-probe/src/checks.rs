@@ -42,6 +42,9 @@ mod interrupts;
 /// NMIs, what a TD cannot be sent, and halts.
 pub(crate) mod non_maskable;
 
+/// A host of Hyper-V's kind.
+mod hyperv;
+
 /// The first CPU arrives from assembly.
 pub(crate) extern "C" fn run() -> ! {
     trap::load();
@@ -58,5 +61,6 @@ pub(crate) extern "C" fn run() -> ! {
     invalidation::run(tally);
     interrupts::run(tally);
     non_maskable::run(tally);
+    hyperv::run(tally);
     tally.end()
 }

@@ -143,7 +143,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         pci: Mutex::new((pci, machine)),
         consoles: [Console::new(0x3f8, Who::L1), Console::new(0x2f8, Who::L2)],
         quoting: Quoting::new(line.quotes, line.unnotified),
-        hyperv: (line.flavour == Flavour::Hyperv).then(|| Partition::new(line.hyperv)),
+        hyperv: (line.flavour == Flavour::Hyperv).then(|| Partition::new(line.hyperv, vcpus)),
         unasked: UnaskedInterrupts::new(line.unasked),
         smis: Smis::new(line.smis),
         resume_l1: line.resume_l1,

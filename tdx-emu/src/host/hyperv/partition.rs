@@ -7,6 +7,8 @@
 //! Relaxed: figures, and a hint that only makes somebody look once more or once less; it is set by whoever
 //! holds the lock of VMBus, and each virtual CPU looks again at its next exit.
 
+#[cfg(target_os = "none")]
+use alloc::vec::Vec;
 use core::{
     fmt,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -28,9 +30,6 @@ use super::{
     vp_registers::{self, PROXY_INTERRUPT_REDIRECT, Register},
 };
 
-/// Most virtual CPUs.
-pub(crate) const MOST_CPUS: usize = 16;
-
 const GUEST_OS_ID: u32 = 0x4000_0000;
 const VP_INDEX: u32 = 0x4000_0002;
 
@@ -46,7 +45,7 @@ struct Vp {
 pub(crate) struct Partition<G> {
     options: Options,
     os_id: AtomicU64,
-    vps: [Vp; MOST_CPUS],
+    vps: Vec<Vp>,
     vmbus: Mutex<Vmbus<G>>,
     /// Whether VMBus wants to be looked at now and then.
     restless: AtomicBool,
@@ -64,13 +63,13 @@ struct Figures {
 }
 
 impl<G: Guest> Partition<G> {
-    /// A partition that has not said anything.
-    pub(crate) fn new(options: Options) -> Self {
+    /// A partition of so many virtual CPUs that has not said anything.
+    pub(crate) fn new(options: Options, cpus: usize) -> Self {
         let vp = |cpu| Vp { synic: Mutex::new(Synic::new(cpu)), proxied: ProxySet::new() };
         Self {
             options,
             os_id: AtomicU64::new(0),
-            vps: core::array::from_fn(vp),
+            vps: (0..cpus).map(vp).collect(),
             vmbus: Mutex::new(Vmbus::new(options.vmbus)),
             restless: AtomicBool::new(false),
             figures: Figures::default(),

@@ -141,6 +141,8 @@ pub(crate) struct Synic {
     simp: PageMsr,
     sints: [Sint; SINTS],
     waiting: [VecDeque<Message>; SINTS],
+    /// Sources, a bit each, whose slot says that something waits: nothing comes before the end of message.
+    owed: u16,
 }
 
 impl Synic {
@@ -153,6 +155,7 @@ impl Synic {
             simp: PageMsr::new(),
             sints: [Sint::MASKED; SINTS],
             waiting: [const { VecDeque::new() }; SINTS],
+            owed: 0,
         }
     }
 
@@ -184,6 +187,9 @@ impl Synic {
             EOM => {}
             SINT0..=SINT15 => *self.sints.get_mut((msr - SINT0) as usize)? = sint(value)?,
             _ => return None,
+        }
+        if [EOM, SIMP, SCONTROL].contains(&msr) {
+            self.owed = 0;
         }
         (0..SINTS).for_each(|sint| self.serve(guest, proxied, sint));
         Some(())
@@ -230,11 +236,7 @@ impl Synic {
         if sint != INTERCEPTION || !idle || proxied.is_empty() || !self.takes_messages(sint) {
             return;
         }
-        let free = |host: &Self| {
-            let slot = |page: &[AtomicU32]| page.load(sint * SLOT, Acquire) == 0;
-            guest.with_page(address(host.simp), slot) == Some(true)
-        };
-        if free(self) || self.say_pending(guest, sint) && free(self) {
+        if self.has_room(guest, sint) {
             self.put(guest, sint, &Message::proxy(proxied.take()));
         }
     }
@@ -248,14 +250,23 @@ impl Synic {
         else {
             return;
         };
-        let free = |host: &Self| {
-            let slot = |page: &[AtomicU32]| page.load(sint * SLOT, Acquire) == 0;
-            guest.with_page(address(host.simp), slot) == Some(true)
-        };
-        if free(self) || self.say_pending(guest, sint) && free(self) {
+        if self.has_room(guest, sint) {
             self.waiting[sint].pop_front();
             self.put(guest, sint, &message);
         }
+    }
+
+    /// Whether a slot can be filled. If not, it says that something waits for it.
+    fn has_room(&mut self, guest: impl Guest, sint: usize) -> bool {
+        if self.owed >> sint & 1 != 0 {
+            return false;
+        }
+        let simp = address(self.simp);
+        let slot = |page: &[AtomicU32]| page.load(sint * SLOT, Acquire) == 0;
+        let is_free = || guest.with_page(simp, slot) == Some(true);
+        let room = is_free() || self.say_pending(guest, sint) && is_free();
+        self.owed |= u16::from(!room) << sint;
+        room
     }
 
     /// Says in a slot that something waits for it; `false` if the page is gone.
@@ -267,7 +278,7 @@ impl Synic {
         guest.with_page(address(self.simp), say).is_some()
     }
 
-    fn put(&self, guest: impl Guest, sint: usize, message: &Message) {
+    fn put(&mut self, guest: impl Guest, sint: usize, message: &Message) {
         let more = !self.waiting[sint].is_empty();
         let put = |page: &[AtomicU32]| {
             let slot = sint * SLOT;
@@ -277,6 +288,8 @@ impl Synic {
             page.store(slot + 4, u32::from(message.length) | flags, Relaxed);
             page.store(slot, message.kind, Release);
         };
+        // The slot says it already.
+        self.owed |= u16::from(more) << sint;
         guest.with_page(address(self.simp), put);
         self.interrupt(guest, sint);
     }

@@ -35,6 +35,8 @@ pub(super) fn run(tally: &mut Tally) {
     tally.check("proxied: there is a device", found.is_some(), true);
     let Some(devfn) = found else { return };
     let device = Device { devfn, registers: config_read(devfn, 0x10) & !0xf };
+    // A message is a write to memory: memory and bus master.
+    config_write(devfn, 4, 6);
     program(devfn, OF_L2);
     one(tally, device);
     merged(tally, device);

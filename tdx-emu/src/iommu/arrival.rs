@@ -3,10 +3,20 @@
 //!
 //! A handler runs in an interrupt window of the CPU that it arrives at, which normally is the one
 //! that runs the virtual CPU. It takes no lock.
+//!
+//! # Orderings
+//! A handler counts that it begins before it looks a route up, and that it ends after it did what the route
+//! says. Whoever changed a route looks at the counts afterwards; a full fence stands on both sides between
+//! the two. So either the handler sees the new route, or `settle` sees the handler and waits for its end.
 #![expect(unsafe_code, reason = "descriptors are named by physical address")]
 
-use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicU8, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 
+use crossbeam_utils::CachePadded;
 use spin::Once;
 use tdcall::PostedInterruptDescriptor;
 
@@ -15,7 +25,10 @@ use super::{
     remapping::{Entry, FIRST_VECTOR, LAST_VECTOR, Table, Way},
 };
 use crate::{
-    machine::{cpus, interrupt, lapic, memory},
+    machine::{
+        cpus::{self, PerCpu},
+        interrupt, lapic, memory,
+    },
     module,
     observe::{self, Source},
 };
@@ -25,6 +38,9 @@ pub(crate) const NOTIFICATION_VECTOR: u8 = 0xf2;
 
 static TABLE: Table = Table::new();
 static PROXY: Once<fn(usize, u8)> = Once::new();
+/// Begins and ends of handlers, by CPU: odd while one is at work.
+static AT_WORK: PerCpu<AtomicU64> =
+    PerCpu::new([const { CachePadded::new(AtomicU64::new(0)) }; cpus::MAX_CPUS]);
 static NEXT_VECTOR: AtomicU8 = AtomicU8::new(FIRST_VECTOR);
 
 /// Starts to take interrupts of devices and notifications.
@@ -53,6 +69,18 @@ pub(crate) fn remap(physical: u8, entry: Entry) {
     TABLE.set(physical, entry);
 }
 
+/// Waits until no handler goes by a route that was changed before. Not to be called by a handler.
+pub(crate) fn settle() {
+    fence(SeqCst);
+    for cpu in cpus::all().filter(|cpu| *cpu != cpus::current()) {
+        let count = || AT_WORK.of(cpu).load(SeqCst);
+        let seen = count();
+        while seen & 1 == 1 && count() == seen {
+            core::hint::spin_loop();
+        }
+    }
+}
+
 /// Posts an interrupt that the host itself raises.
 pub(crate) fn deliver(descriptor: &PostedInterruptDescriptor, cpu: usize, vector: u8) {
     observe::posted(cpu, vector, posting::request(descriptor, vector));
@@ -70,6 +98,14 @@ pub(crate) fn ring(cpu: usize, vector: u8) -> bool {
 }
 
 fn device_interrupt(physical: u8) {
+    let at_work = AT_WORK.mine();
+    at_work.fetch_add(1, SeqCst);
+    fence(SeqCst);
+    follow_route(physical);
+    at_work.fetch_add(1, SeqCst);
+}
+
+fn follow_route(physical: u8) {
     let Some(entry) = TABLE.get(physical) else {
         log::warn!("blocked message: vector={physical:#x}");
         return;

@@ -14,6 +14,7 @@ use crate::{
         td::Td,
         vcpu::Vcpu,
     },
+    iommu,
     machine::{clock, memory},
 };
 
@@ -56,6 +57,8 @@ impl Guest for TheTd {
         let message = Message { address: address.into(), data };
         let (pci, machine) = &mut *td.pci.lock();
         let found = pci.redirect(devfn, message, Target { cpu, vector, way }, machine);
+        // From here on nothing new goes the old way.
+        iommu::settle();
         log::debug!(
             "retarget: devfn={devfn:#x} cpu={cpu} vector={vector:#x} {way:?} found={found}"
         );

@@ -34,8 +34,8 @@ pub(super) fn run(tally: &mut Tally) {
     tally.check("bus: close", post(connection, &[7, 0, plain.channel]), 0);
     tally.check("bus: close is not answered", take(SINT), None);
     tally.check("bus: closed", signal(plain.connection), 0x12);
-    tally.check("bus: teardown", post(connection, &[11, 0, plain.channel, gpadl(0)]), 0);
-    answer(tally, "bus: torn down", &[12, 0, gpadl(0)]);
+    tally.check("bus: teardown", post(connection, &[11, 0, plain.channel, GPADLS[0]]), 0);
+    answer(tally, "bus: torn down", &[12, 0, GPADLS[0]]);
     tally.check("bus: unload", post(connection, &[16, 0]), 0);
     answer(tally, "bus: unloaded", &[17, 0]);
     tally.check("bus: unloaded channels are gone", signal(monitored.connection), 0x12);
@@ -46,7 +46,6 @@ pub(super) fn run(tally: &mut Tally) {
 fn contact(tally: &mut Tally) -> Option<u32> {
     let propose = |version: u32| {
         let [to_child, to_parent] = [PARENT_TO_CHILD, CHILD_TO_PARENT].map(of);
-        let halves = |gpa: u64| [gpa & 0xffff_ffff, gpa >> 32].map(|half| half as u32);
         let ([a, b], [c, d]) = (halves(to_child), halves(to_parent));
         // Type, padding, version, processor, source 7 at trust level 2, no features, monitor pages.
         post(CONTACT, &[14, 0, version, 0, 2 << 8 | 7, 0, a, b, c, d])
@@ -89,18 +88,21 @@ fn offers(tally: &mut Tally, connection: u32) -> Option<[Offer; 2]> {
     Some(offers)
 }
 
-/// The number of a channel's memory.
-fn gpadl(index: usize) -> u32 {
-    0x11 + index as u32
+/// The numbers of the channels' memory.
+const GPADLS: [u32; 2] = [0x11, 0x12];
+
+/// The lower half of a word, and the upper one.
+fn halves(word: u64) -> [u32; 2] {
+    let [a, b, c, d, upper @ ..] = word.to_le_bytes();
+    [[a, b, c, d], upper].map(u32::from_le_bytes)
 }
 
 fn open(tally: &mut Tally, connection: u32, offer: Offer, index: usize) {
-    let (channel, gpadl) = (offer.channel, gpadl(index));
+    let (channel, gpadl) = (offer.channel, GPADLS[index]);
     let mut description = [8, 0, channel, gpadl, 1 << 16 | 40, 4 * 4096, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let numbers = (RINGS[index] >> 12..).take(4);
     for (words, number) in description[7..].as_chunks_mut().0.iter_mut().zip(numbers) {
-        let number = of(number << 12) >> 12;
-        *words = [number as u32, (number >> 32) as u32];
+        *words = halves(of(number << 12) >> 12);
     }
     tally.check("bus: memory", post(connection, &description), 0);
     answer(tally, "bus: memory is known", &[10, 0, channel, gpadl, 0]);

@@ -44,6 +44,7 @@ const WAITING: usize = 64;
 
 /// Something for the client.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are messages, and few wait")]
 pub(crate) enum Outgoing {
     /// A message.
     Message {
@@ -63,6 +64,15 @@ pub(crate) enum Outgoing {
         /// The flag.
         flag: u16,
     },
+}
+
+/// What a message was posted to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Port {
+    /// Where contact is made.
+    Contact,
+    /// Where further messages go.
+    Messages,
 }
 
 /// How the host speaks.
@@ -150,16 +160,17 @@ impl<G: Guest> Vmbus<G> {
 
     /// Takes a message that was posted to a connection.
     pub(crate) fn post(&mut self, guest: G, connection: u32, bytes: &[u8]) -> Result<(), HvStatus> {
-        let contact = CONTACT.contains(&connection);
-        if !contact && connection != MESSAGES {
-            return Err(HvStatus::INVALID_CONNECTION_ID);
-        }
+        let port = match connection {
+            MESSAGES => Port::Messages,
+            _ if CONTACT.contains(&connection) => Port::Contact,
+            _ => return Err(HvStatus::INVALID_CONNECTION_ID),
+        };
         if self.outgoing.len() + self.held.len() >= WAITING {
             return Err(HvStatus::INSUFFICIENT_BUFFERS);
         }
         self.figures.messages += 1;
         let request = wire::parse(bytes);
-        let done = request.is_some_and(|request| self.obey(guest, contact, request));
+        let done = request.is_some_and(|request| self.obey(guest, port, request));
         if !done {
             self.figures.nonsense += 1;
             if self.figures.nonsense.is_power_of_two() {
@@ -223,12 +234,11 @@ impl<G: Guest> Vmbus<G> {
         let Some(result) = channel.serve() else { return };
         match result {
             Ok(done) => {
-                let interrupt = channel.interrupt().filter(|_| done.signal);
+                let interrupt = channel.interrupt(connection.contact.sint);
                 self.figures.packets += done.packets;
                 self.figures.bytes += done.bytes;
-                if let Some((cpu, flag)) = interrupt {
+                if let Some((cpu, sint, flag)) = interrupt.filter(|_| done.signal) {
                     self.figures.interrupts += 1;
-                    let sint = usize::from(connection.contact.sint);
                     self.queue(Outgoing::Signal { cpu, sint, flag });
                 }
             }
@@ -248,9 +258,13 @@ impl<G: Guest> Vmbus<G> {
     }
 
     fn answer_to(&mut self, contact: Contact, answer: Answer) {
-        let cpu = usize::try_from(contact.target_vp).unwrap_or(usize::MAX);
+        self.answer_at((contact.target_vp, contact.sint.into()), answer);
+    }
+
+    /// Answers to a source of a virtual CPU.
+    fn answer_at(&mut self, (target_vp, sint): (u32, u32), answer: Answer) {
+        let [cpu, sint] = [target_vp, sint].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
         if let Some(message) = answer.message() {
-            let sint = usize::from(contact.sint);
             self.queue(Outgoing::Message { cpu, sint, message });
         }
     }

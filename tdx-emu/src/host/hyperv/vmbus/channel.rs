@@ -53,6 +53,8 @@ struct Opened<G> {
     connection: u32,
     flag: u16,
     target_vp: u32,
+    /// The source, if it was opened as a reserved one.
+    reserved: Option<u8>,
     /// `None` once the client broke a ring.
     echo: Option<Echo<G>>,
     more: bool,
@@ -97,8 +99,14 @@ impl<G: Guest> Channel<G> {
         Offer { interface, instance, channel, monitor, connection: self.connection }
     }
 
-    /// Opens it; `None` if it is open already, taken away, or the rings are none.
-    pub(super) fn open(&mut self, open: &Open, rings: Option<[Pages<G>; 2]>) -> Option<()> {
+    /// Opens it, as a reserved one if a source is named; `None` if it is open already, taken away, or the rings
+    /// are none.
+    pub(super) fn open(
+        &mut self,
+        open: &Open,
+        rings: Option<[Pages<G>; 2]>,
+        reserved: Option<u8>,
+    ) -> Option<()> {
         let (connection, flag) =
             open.signal.unwrap_or((self.connection, u16::try_from(self.id).unwrap_or(0)));
         if self.opened.is_some() || self.rescinded || flag >= crate::host::hyperv::synic::FLAGS {
@@ -107,8 +115,14 @@ impl<G: Guest> Channel<G> {
         let echo = Some(Echo::new(rings?)?);
         let (gpadl, target_vp) = (open.gpadl, open.target_vp);
         let (more, packets) = (false, 0);
-        self.opened = Some(Opened { gpadl, connection, flag, target_vp, echo, more, packets });
+        self.opened =
+            Some(Opened { gpadl, connection, flag, target_vp, reserved, echo, more, packets });
         Some(())
+    }
+
+    /// Whether it is open, and as a reserved one.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.opened.as_ref().is_some_and(|opened| opened.reserved.is_some())
     }
 
     /// Closes it; returns the memory that it used.
@@ -175,9 +189,11 @@ impl<G: Guest> Channel<G> {
         Some(result)
     }
 
-    /// The virtual CPU and the flag by which the client is signalled, if it wants to be.
-    pub(super) fn interrupt(&self) -> Option<(usize, u16)> {
+    /// The virtual CPU, the source and the flag by which the client is signalled, if it wants to be. The source is
+    /// that of its messages, `usual`, unless the channel has its own.
+    pub(super) fn interrupt(&self, usual: u8) -> Option<(usize, usize, u16)> {
         let opened = self.opened.as_ref().filter(|opened| opened.target_vp != NO_INTERRUPT)?;
-        Some((usize::try_from(opened.target_vp).ok()?, opened.flag))
+        let sint = usize::from(opened.reserved.unwrap_or(usual));
+        Some((usize::try_from(opened.target_vp).ok()?, sint, opened.flag))
     }
 }

@@ -4,7 +4,7 @@
 //! Each returns whether the message made sense.
 
 use super::{
-    Channel, Connection, MESSAGES, Vmbus,
+    Channel, Connection, MESSAGES, Port, Vmbus,
     channel::Device,
     memory::Outcome,
     wire::{Answer, Contact, Open, Request},
@@ -34,11 +34,13 @@ const FAILURE: u32 = 0xc000_000d;
 const FIRST_CHANNEL: u32 = 1;
 
 impl<G: Guest> Vmbus<G> {
-    pub(super) fn obey(&mut self, guest: G, at_contact: bool, request: Request) -> bool {
-        match (at_contact, request) {
-            (true, Request::Contact(contact)) => self.contact(guest, contact),
+    pub(super) fn obey(&mut self, guest: G, port: Port, request: Request) -> bool {
+        match (port, request) {
+            (Port::Contact, Request::Contact(contact)) => self.contact(guest, contact),
             (_, Request::Unload) => self.unload(),
-            (false, request) if self.connection.is_some() => self.connected(guest, request),
+            (Port::Messages, request) if self.connection.is_some() => {
+                self.connected(guest, request)
+            }
             _ => false,
         }
     }
@@ -66,15 +68,17 @@ impl<G: Guest> Vmbus<G> {
             Request::ModifyConnection(pages) => self.modify_connection(guest, pages),
             Request::Pause => self.pause(),
             Request::Resume => self.resume(),
-            Request::OpenReserved { .. } | Request::CloseReserved { .. } => false,
+            Request::OpenReserved { open, sint } => self.open_reserved(guest, &open, sint),
+            Request::CloseReserved { channel, target_vp, sint } => {
+                self.close_reserved(guest, channel, (target_vp, sint))
+            }
             Request::Contact(_) | Request::Unload => false,
         }
     }
 
     /// A version is proposed. Whoever proposes one anew begins anew.
     fn contact(&mut self, guest: G, contact: Contact) -> bool {
-        let there = usize::try_from(contact.target_vp).is_ok_and(|vp| vp < guest.cpus());
-        if !there || usize::from(contact.sint) >= SINTS {
+        if !self.is_there(guest, contact.target_vp) || usize::from(contact.sint) >= SINTS {
             return false;
         }
         self.forget_all();
@@ -152,13 +156,42 @@ impl<G: Guest> Vmbus<G> {
         let opened = self
             .find(channel)
             .filter(|_| target && !taken)
-            .and_then(|channel| channel.open(&open, rings));
+            .and_then(|channel| channel.open(&open, rings, None));
         let status = if opened.is_some() { 0 } else { FAILURE };
         self.answer(Answer::OpenResult { channel, open_id, status });
         true
     }
 
+    /// A reserved channel says itself where it is answered and interrupted.
+    fn open_reserved(&mut self, guest: G, open: &Open, sint: u32) -> bool {
+        let Some(source) = source(sint).filter(|_| self.is_there(guest, open.target_vp)) else {
+            return false;
+        };
+        let channel = open.channel;
+        let rings = self.memory.rings(guest, (channel, open.gpadl), open.downstream_page);
+        let opened = self.find(channel).and_then(|found| found.open(open, rings, Some(source)));
+        let status = if opened.is_some() { 0 } else { FAILURE };
+        let answer = Answer::OpenResult { channel, open_id: open.open_id, status };
+        self.answer_at((open.target_vp, sint), answer);
+        true
+    }
+
+    fn close_reserved(&mut self, guest: G, channel: u32, at: (u32, u32)) -> bool {
+        let reserved = self.find(channel).is_some_and(|found| found.is_reserved());
+        if !reserved || source(at.1).is_none() || !self.is_there(guest, at.0) {
+            return false;
+        }
+        let closed = self.close_any(channel);
+        self.answer_at(at, Answer::ReservedClosed(channel));
+        closed
+    }
+
     fn close(&mut self, channel: u32) -> bool {
+        let reserved = self.find(channel).is_some_and(|found| found.is_reserved());
+        !reserved && self.close_any(channel)
+    }
+
+    fn close_any(&mut self, channel: u32) -> bool {
         let Some(gpadl) = self.find(channel).and_then(Channel::close) else { return false };
         if self.memory.unused(gpadl) {
             self.answer(Answer::GpadlTorndown(gpadl));
@@ -262,8 +295,17 @@ impl<G: Guest> Vmbus<G> {
     }
 
     fn is_target(&self, guest: G, target_vp: u32) -> bool {
-        target_vp == u32::MAX || usize::try_from(target_vp).is_ok_and(|vp| vp < guest.cpus())
+        target_vp == u32::MAX || self.is_there(guest, target_vp)
     }
+
+    fn is_there(&self, guest: G, target_vp: u32) -> bool {
+        usize::try_from(target_vp).is_ok_and(|vp| vp < guest.cpus())
+    }
+}
+
+/// A source, if there is one of that number.
+fn source(sint: u32) -> Option<u8> {
+    u8::try_from(sint).ok().filter(|sint| usize::from(*sint) < SINTS)
 }
 
 /// Whether monitor pages are shared, or absent.

@@ -9,11 +9,12 @@ use vmbus::{
     message::{ConnectionId, GpadlRange},
     monitor::MonitorPage,
     ring::{Notify, Outgoing as Packet, PacketKind, Reader, Writer, packet::Completion},
+    synic::SintIndex,
 };
 
 use super::{Manner, Outgoing, Vmbus};
 use crate::host::hyperv::{
-    guest::{Guest, PAGE, Pages, SHARED_BIT, fake::Fake},
+    guest::{PAGE, Pages, SHARED_BIT, fake::Fake},
     status::HvStatus,
 };
 
@@ -257,25 +258,33 @@ fn broken_rings_end_a_channel_and_nothing_else() {
     assert_eq!(received(&mut reader).len(), 1);
 }
 
+/// Posts bytes; returns the answers.
+fn post(stand: &mut Stand, bytes: &[u8]) -> Vec<Vec<u8>> {
+    assert_eq!(stand.host.post(stand.guest, 0x75, bytes), Ok(()));
+    let mut answers = Vec::new();
+    stand.host.deliver(|outgoing| {
+        if let Outgoing::Message { message, .. } = outgoing {
+            answers.push(message.bytes().to_vec());
+        }
+        true
+    });
+    answers
+}
+
+fn message(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// The status in the only answer, which is of this type.
+fn status(answers: &[Vec<u8>], kind: u8) -> u32 {
+    let [answer] = answers else { panic!("{answers:?}") };
+    assert_eq!(answer[0], kind);
+    u32::from_le_bytes(answer[16..20].try_into().unwrap())
+}
+
 #[test]
 fn nonsense_has_no_effect_but_a_figure() {
     let mut stand = stand(Manner::default());
-    let page = |gpa: u64| gpa / PAGE;
-    let private = stand.guest.share();
-    stand.guest.unshare(private);
-    let post = |stand: &mut Stand, bytes: &[u8]| {
-        assert_eq!(stand.host.post(stand.guest, 0x75, bytes), Ok(()));
-        let mut answers = Vec::new();
-        stand.host.deliver(|outgoing| {
-            if let Outgoing::Message { message, .. } = outgoing {
-                answers.push(message.bytes().to_vec());
-            }
-            true
-        });
-        answers
-    };
-    let message =
-        |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_le_bytes()).collect() };
     assert!(post(&mut stand, &message(&[3, 0])).is_empty(), "no contact yet");
     assert_eq!(stand.host.post(stand.guest, 5, &[]), Err(HvStatus::INVALID_CONNECTION_ID));
     stand.connect();
@@ -289,41 +298,81 @@ fn nonsense_has_no_effect_but_a_figure() {
         &[11, 0, 1, 9],
         &[13, 0, 1],
         &[3, 0],
+        &[18, 0, 1, 9, 7, 1, 1],
+        &[18, 0, 1, 0, 16, 1, 1],
+        &[19, 0, 1, 0, 7],
         &[99, 0],
         &[29, 0],
     ] {
         assert!(post(&mut stand, &message(nonsense)).is_empty(), "{nonsense:?}");
     }
-    assert_eq!(stand.host.figures().nonsense - before, 10);
-    let status = |answers: Vec<Vec<u8>>, kind: u8| {
-        let [answer] = &answers[..] else { panic!("{answers:?}") };
-        assert_eq!(answer[0], kind);
-        u32::from_le_bytes(answer[16..20].try_into().unwrap())
-    };
-    let gpadl = |words: [u64; 2], bytes: u32, channel: u32| {
-        let mut all = message(&[8, 0, channel, 7, 1 << 16 | bytes]);
-        all.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-        all
-    };
+    assert_eq!(stand.host.figures().nonsense - before, 13);
+}
+
+#[test]
+fn memory_and_opens_that_cannot_be_are_refused() {
+    let mut stand = stand(Manner::default());
+    let private = stand.guest.share();
+    stand.guest.unshare(private);
+    stand.connect();
+    let page = private / PAGE;
     for (words, bytes, channel) in [
-        ([4096, page(private)], 16, 1),
-        ([4096, page(private)], 12, 1),
+        ([4096, page], 16, 1),
+        ([4096, page], 12, 1),
         ([8192, 1], 16, 1),
         ([0, 1], 16, 1),
         ([4096 << 32 | 1, 1], 16, 1),
         ([4096, 1 << 50], 16, 1),
         ([4096, 1], 16, 9),
     ] {
-        let answers = post(&mut stand, &gpadl(words, bytes, channel));
-        assert_ne!(status(answers, 10), 0, "{words:x?} {bytes} {channel}");
+        let mut gpadl = message(&[8, 0, channel, 7, 1 << 16 | bytes]);
+        gpadl.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        assert_ne!(status(&post(&mut stand, &gpadl), 10), 0, "{words:x?} {bytes} {channel}");
     }
     // Memory that the host does not know; and a processor that is not there.
     for target_vp in [0, 9] {
         let mut open = message(&[5, 0, 1, 4, 7, target_vp, 1]);
         open.resize(156, 0);
-        assert_ne!(status(post(&mut stand, &open), 6), 0);
+        assert_ne!(status(&post(&mut stand, &open), 6), 0);
     }
-    assert!(stand.guest.with_page(PAGE, |_| ()).is_some());
+    assert_ne!(status(&post(&mut stand, &message(&[18, 0, 1, 0, 3, 7, 1])), 6), 0);
+}
+
+#[test]
+fn a_reserved_channel_is_answered_and_interrupted_where_it_says() {
+    let mut stand = stand(Manner::default());
+    let [echo, _] = stand.connect()[..] else { panic!() };
+    let (gpadl, mut writer, mut reader) = stand.open(echo, 0);
+    let close = stand.client.close(echo).unwrap();
+    assert_eq!(stand.post(&close), []);
+    let cut = u32::try_from(RING).unwrap();
+    let sint = SintIndex::new(3).unwrap();
+    let open = stand.client.open_reserved(echo, &Open::new(gpadl, cut, 0), sint).unwrap();
+    let posted = stand.host.post(stand.guest, open.connection().get(), open.bytes());
+    let mut answers = Vec::new();
+    let mut collect = |outgoing| {
+        match outgoing {
+            Outgoing::Message { cpu, sint, message } => {
+                answers.push((cpu, sint, message.bytes()[0]));
+            }
+            Outgoing::Signal { cpu, sint, flag } => {
+                answers.push((cpu, sint, u8::try_from(flag).unwrap()))
+            }
+        }
+        true
+    };
+    stand.host.deliver(&mut collect);
+    writer.write(&Packet::in_band(Completion::NotWanted, 4, &[])).map(drop).unwrap();
+    let signalled = stand.host.signal(0x2_7001);
+    stand.host.deliver(&mut collect);
+    let close = [19, 0, 1, 1, 4].map(u32::to_le_bytes).concat();
+    let closed = stand.host.post(stand.guest, 0x75, &close);
+    stand.host.deliver(&mut collect);
+    assert_eq!((posted, signalled, closed), (Ok(()), Ok(()), Ok(())));
+    // The result of the open, the channel's flag, and that it is closed.
+    assert_eq!(answers, [(0, 3, 6), (0, 3, 1), (1, 4, 20)]);
+    assert_eq!(received(&mut reader).len(), 1);
+    assert_eq!(stand.host.signal(0x2_7001), Err(HvStatus::INVALID_CONNECTION_ID));
 }
 
 #[test]

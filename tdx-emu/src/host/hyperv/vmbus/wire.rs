@@ -192,10 +192,8 @@ impl Answer {
     fn bytes(self) -> Bytes {
         match self {
             Self::Version { supported, connection, features } => {
-                let bytes = Bytes::new(15).put(8, &[u8::from(supported), 0]).word(12, connection);
-                features
-                    .map_or_else(|| Bytes { length: 16, ..bytes }, |_| Bytes { ..bytes })
-                    .with_features(features)
+                let answer = [u8::from(supported), 0];
+                Bytes::new(15).put(8, &answer).word(12, connection).with_features(features)
             }
             Self::Offer(offer) => Bytes::new(1)
                 .put(8, &offer.interface)

@@ -91,7 +91,9 @@ pub(crate) fn deliver(descriptor: &PostedInterruptDescriptor, cpu: usize, vector
 pub(crate) fn ring(cpu: usize, vector: u8) -> bool {
     let leads_there = |physical: &u8| {
         let entry = TABLE.get(*physical);
-        entry.is_some_and(|entry| usize::from(entry.cpu) == cpu && entry.vector == vector)
+        entry.is_some_and(|entry| {
+            entry.way == Way::Posted && usize::from(entry.cpu) == cpu && entry.vector == vector
+        })
     };
     let physical = (FIRST_VECTOR..=LAST_VECTOR).find(leads_there);
     physical.map(device_interrupt).is_some()

@@ -67,10 +67,10 @@ impl Guest for TheTd {
 }
 
 impl Partition<TheTd> {
-    /// Does what is due for a virtual CPU, and has the first one look again soon if something wants that.
+    /// Does what is due for a virtual CPU, and has it look again soon if something wants that.
     pub(crate) fn attend(&self, vcpu: &Vcpu) {
         self.poll(TheTd, vcpu.index);
-        if vcpu.index == 0 && self.is_restless() {
+        if self.watches(vcpu.index) {
             vcpu.timer.look_at(clock::now_ns() + LATENCY_NS);
         }
     }

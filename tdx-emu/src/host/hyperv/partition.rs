@@ -11,7 +11,7 @@
 use alloc::vec::Vec;
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use spin::Mutex;
@@ -47,8 +47,9 @@ pub(crate) struct Partition<G> {
     os_id: AtomicU64,
     vps: Vec<Vp>,
     vmbus: Mutex<Vmbus<G>>,
-    /// Whether VMBus wants to be looked at now and then.
+    /// Whether VMBus wants to be looked at now and then, and by which virtual CPU.
     restless: AtomicBool,
+    watcher: AtomicUsize,
     figures: Figures,
 }
 
@@ -72,6 +73,7 @@ impl<G: Guest> Partition<G> {
             vps: (0..cpus).map(vp).collect(),
             vmbus: Mutex::new(Vmbus::new(options.vmbus)),
             restless: AtomicBool::new(false),
+            watcher: AtomicUsize::new(0),
             figures: Figures::default(),
         }
     }
@@ -124,7 +126,7 @@ impl<G: Guest> Partition<G> {
         if self.restless.load(Relaxed) {
             let mut vmbus = self.vmbus.lock();
             vmbus.poll(guest);
-            self.restless.store(vmbus.wants_poll(), Relaxed);
+            self.note(&vmbus, cpu);
             drop(vmbus);
             self.deliver(guest);
         }
@@ -133,9 +135,19 @@ impl<G: Guest> Partition<G> {
         }
     }
 
-    /// Whether somebody has to look again soon, even if nobody calls.
-    pub(crate) fn is_restless(&self) -> bool {
-        self.restless.load(Relaxed)
+    /// Whether this virtual CPU has to be polled again soon, even if nothing happens: it is the one that made VMBus
+    /// restless.
+    pub(crate) fn watches(&self, cpu: usize) -> bool {
+        self.restless.load(Relaxed) && self.watcher.load(Relaxed) == cpu
+    }
+
+    /// Notes whether VMBus is restless after something that a virtual CPU did to it.
+    fn note(&self, vmbus: &Vmbus<G>, cpu: usize) {
+        let restless = vmbus.wants_poll();
+        if restless && !self.restless.load(Relaxed) {
+            self.watcher.store(cpu, Relaxed);
+        }
+        self.restless.store(restless, Relaxed);
     }
 
     fn execute(&self, guest: G, cpu: usize, call: &Hypercall) -> u64 {
@@ -160,8 +172,8 @@ impl<G: Guest> Partition<G> {
                     _ => None,
                 });
             }
-            POST_MESSAGE => self.post_message(guest, call),
-            SIGNAL_EVENT => self.signal_event(guest, call),
+            POST_MESSAGE => self.post_message(guest, cpu, call),
+            SIGNAL_EVENT => self.signal_event(guest, cpu, call),
             _ => retarget::retarget(guest, call, self.options.redirection),
         };
         HvStatus::from(status).result(0)
@@ -178,7 +190,7 @@ impl<G: Guest> Partition<G> {
     }
 
     /// The message lies behind connection, type and length, and is copied before it is looked at.
-    fn post_message(&self, guest: G, call: &Hypercall) -> Result<(), HvStatus> {
+    fn post_message(&self, guest: G, cpu: usize, call: &Hypercall) -> Result<(), HvStatus> {
         if call.control.fast() {
             return Err(HvStatus::INVALID_HYPERCALL_INPUT);
         }
@@ -196,18 +208,18 @@ impl<G: Guest> Partition<G> {
         };
         let mut vmbus = self.vmbus.lock();
         let posted = vmbus.post(guest, connection, payload);
-        self.restless.store(vmbus.wants_poll(), Relaxed);
+        self.note(&vmbus, cpu);
         posted
     }
 
-    fn signal_event(&self, guest: G, call: &Hypercall) -> Result<(), HvStatus> {
+    fn signal_event(&self, guest: G, cpu: usize, call: &Hypercall) -> Result<(), HvStatus> {
         let input =
             if call.control.fast() { call.input } else { u64::from_le_bytes(call.read(guest, 0)?) };
         // Each connection has one flag.
         let connection = u32::try_from(input).map_err(|_| HvStatus::INVALID_PARAMETER)?;
         let mut vmbus = self.vmbus.lock();
         let signalled = vmbus.signal(connection);
-        self.restless.store(vmbus.wants_poll(), Relaxed);
+        self.note(&vmbus, cpu);
         signalled
     }
 
@@ -258,3 +270,6 @@ impl<G: Guest> fmt::Display for Partition<G> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,6 +66,18 @@ pub(crate) enum Outgoing {
     },
 }
 
+impl Outgoing {
+    fn is_same_signal(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Signal { cpu, sint, flag },
+                Self::Signal { cpu: other_cpu, sint: other_sint, flag: other_flag },
+            ) => (cpu, sint, flag) == (other_cpu, other_sint, other_flag),
+            _ => false,
+        }
+    }
+}
+
 /// What a message was posted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Port {
@@ -269,9 +281,13 @@ impl<G: Guest> Vmbus<G> {
         }
     }
 
+    /// A signal that waits already is not said twice, so that no number of calls makes the queue longer.
     fn queue(&mut self, outgoing: Outgoing) {
         let silent = self.connection.is_some_and(|connection| connection.paused);
-        if silent { &mut self.held } else { &mut self.outgoing }.push_back(outgoing);
+        let queue = if silent { &mut self.held } else { &mut self.outgoing };
+        if !queue.iter().any(|waiting| waiting.is_same_signal(&outgoing)) {
+            queue.push_back(outgoing);
+        }
     }
 }
 

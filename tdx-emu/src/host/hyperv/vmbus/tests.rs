@@ -231,11 +231,18 @@ fn a_channel_is_taken_away_and_comes_back_with_another_number() {
 fn silence_holds_back_what_is_not_lost() {
     let mut stand = stand(Manner::default());
     let [echo, _] = stand.connect()[..] else { panic!() };
-    let (_, mut writer, _) = stand.open(echo, 0);
+    let (_, mut writer, mut reader) = stand.open(echo, 0);
     let pause = stand.client.pause().unwrap();
     assert_eq!(stand.post(&pause), [Event::Paused]);
     writer.write(&Packet::in_band(Completion::NotWanted, 1, &[])).map(drop).unwrap();
     stand.signal(echo);
+    // However often: what is held back does not grow.
+    for transaction in 2..9 {
+        let packet = Packet::in_band(Completion::NotWanted, transaction, &[]);
+        writer.write(&packet).map(drop).unwrap();
+        assert!(!received(&mut reader).is_empty());
+        stand.signal(echo);
+    }
     assert!(stand.flags.is_empty());
     let resume = stand.client.resume().unwrap();
     assert_eq!(stand.post(&resume), []);

@@ -241,6 +241,12 @@ impl<G: Guest> Partition<G> {
         });
     }
 
+    /// How much waits for virtual CPUs that do not take it.
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
+        self.vmbus.lock().waiting()
+    }
+
     /// Whether there is nothing to tell.
     pub(crate) fn is_empty(&self) -> bool {
         let Figures { hypercalls, proxied, .. } = &self.figures;
@@ -273,3 +279,6 @@ impl<G: Guest> fmt::Display for Partition<G> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod nonsense;

@@ -234,6 +234,12 @@ impl<G: Guest> Vmbus<G> {
         }
     }
 
+    /// How much waits for the client.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.outgoing.len() + self.held.len()
+    }
+
     /// What happened so far.
     pub(crate) fn figures(&self) -> Figures {
         self.figures

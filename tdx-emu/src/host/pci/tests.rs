@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::{
     ADDRESS, DATA, Pci,
+    entry::Message,
     hand_over::HandedOver,
     platform::{PhysicalMessage, Platform, Target},
 };
@@ -358,4 +359,35 @@ fn only_a_confined_device_masters_the_bus() {
     let mut td = Td { pci: Pci::scan(&wanted, &mut machine), machine };
     td.write(EDU, 4, 2, 6);
     assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (0x402, 2));
+}
+
+/// Sends the message of entry 3 of the doorbell elsewhere.
+fn redirect(td: &mut Td, address: u64, data: u32, target: Target) -> bool {
+    td.pci.redirect(BELL, Message { address, data }, target, &mut td.machine)
+}
+
+#[test]
+fn a_message_is_redirected_until_another_one_is_written() {
+    let mut td = Td::new();
+    td.machine.proxies = true;
+    for (field, value) in [(0, 0xfee0_0000), (8, 0x83)] {
+        td.table_write(3, field, value);
+    }
+    let posted = Target { cpu: 1, vector: 0x41, way: Way::Posted };
+    assert!(!redirect(&mut td, 0xfee0_0000, 0x84, posted), "no entry has this message");
+    assert!(!redirect(&mut td, 0, 0, posted), "entries that nobody wrote are none");
+    assert!(redirect(&mut td, 0xfee0_0000, 0x83, posted), "masked or not");
+    td.table_write(3, 12, 0);
+    let proxied = Target { cpu: 0, vector: 0x61, way: Way::Proxied };
+    assert!(redirect(&mut td, 0xfee0_0000, 0x83, proxied));
+    let nowhere = Target { cpu: 7, ..posted };
+    assert!(!redirect(&mut td, 0xfee0_0000, 0x83, nowhere), "what fails changes nothing");
+    for value in [1, 0] {
+        td.table_write(3, 12, value);
+    }
+    td.table_write(3, 8, 0x85);
+    let written = Target { cpu: 0, vector: 0x85, way: Way::Proxied };
+    let wanted = [posted, posted, proxied, proxied, written].map(|target| (0x30, target));
+    assert_eq!(td.machine.routes, wanted);
+    assert_eq!(td.read(BELL, 0, 4), 0x1110_1af4);
 }

@@ -38,6 +38,12 @@ impl Fake {
         self.0.pages.lock().unwrap()[index(gpa)] = None;
     }
 
+    /// Shares a zeroed page again at an address that had one.
+    pub(crate) fn share_again(self, gpa: u64) {
+        let page: Vec<_> = (0..1024).map(|_| AtomicU32::new(0)).collect();
+        self.0.pages.lock().unwrap()[index(gpa)] = Some(page.leak());
+    }
+
     /// A page, as the TD sees it.
     pub(crate) fn page(self, gpa: u64) -> &'static [AtomicU32] {
         self.0.pages.lock().unwrap()[index(gpa)].unwrap()

@@ -129,8 +129,8 @@ pub fn judge(header: &QuoteHeader, room: u64) -> Answer {
 
 /// The pieces in which `length` bytes of data are copied, as offsets into a buffer.
 pub fn pieces(length: usize, piece: usize) -> impl Iterator<Item = Range<usize>> {
-    let end = HEADER + length;
-    (HEADER..end).step_by(piece.max(1)).map(move |start| start..end.min(start + piece))
+    let (end, piece) = (HEADER + length, piece.max(1));
+    (HEADER..end).step_by(piece).map(move |start| start..end.min(start + piece))
 }
 
 #[cfg(test)]
@@ -197,5 +197,6 @@ mod tests {
         let pieces: std::vec::Vec<_> = pieces(1000, 512).collect();
         assert_eq!(pieces, [24..536, 536..1024]);
         assert_eq!(super::pieces(0, 512).count(), 0);
+        assert!(super::pieces(2, 0).eq([24..25, 25..26]), "pieces of nothing are no copy");
     }
 }

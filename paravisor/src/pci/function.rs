@@ -247,9 +247,13 @@ impl<M> Function<M> {
         let bdf = self.bdf;
         let Some(msix) = &mut self.msix else { return };
         let was_enabled = msix.view.is_enabled();
-        let control = msix.view.write(value);
-        let enabled = msix.view.is_enabled();
+        let mut control = msix.view.write(value);
         let gpa = msix.locate(machine, bdf);
+        if gpa.is_none() && !was_enabled && msix.table.is_some() {
+            // Out of reach, the entries still say what they said before their mappings were given back.
+            control = msix.view.keep_off();
+        }
+        let enabled = msix.view.is_enabled();
         if let (true, false, Some(gpa), Some(table)) = (enabled, was_enabled, gpa, &mut msix.table)
         {
             table.follow_all(machine, Place { gpa, source, enabled });

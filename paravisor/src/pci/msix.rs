@@ -53,6 +53,12 @@ impl Msix {
         self.control
     }
 
+    /// Keeps it off, whatever L2 has written. Returns the control word for the device.
+    pub const fn keep_off(&mut self) -> u16 {
+        self.control &= !CONTROL_ENABLE;
+        self.control
+    }
+
     /// Register of the control word.
     #[must_use]
     pub const fn control_register(&self) -> u8 {

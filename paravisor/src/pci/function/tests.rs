@@ -177,3 +177,24 @@ fn an_access_across_an_end_of_the_table_does_not_reach_the_device() {
         assert_eq!(model.take_log().len(), 1);
     }
 }
+
+/// Found by fuzzing: the entries' old messages were let loose with MSI-X, and nothing was mapped for them.
+#[test]
+fn a_table_that_is_out_of_reach_is_not_switched_on_again() {
+    let (mut function, mut model) = with_msix();
+    assert!(function.claims(&mut model, BAR1));
+    let entry = [(0, 0xfee0_0000), (8, 0x51), (12, 0)];
+    for (offset, value) in entry {
+        function.memory_write(&mut model, Location { gpa: BAR1 + offset, size: 4 }, value);
+    }
+    write(&mut function, &mut model, 0x42, 2, 0x8000);
+    write(&mut function, &mut model, 0x14, 4, 0);
+    write(&mut function, &mut model, 0x42, 2, 0);
+    model.take_log();
+    write(&mut function, &mut model, 0x42, 2, 0x8000);
+    assert_eq!(model.get(0x42, 2) & 0x8000, 0, "the device stays off");
+    assert_eq!(function.config_read(&mut model, 0x42, 2) & 0x8000, 0, "and L2 sees it");
+    write(&mut function, &mut model, 0x14, 4, 0xfebd_0000);
+    write(&mut function, &mut model, 0x42, 2, 0x8000);
+    assert_eq!(model.get(0x42, 2) & 0x8000, 0x8000);
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A module that follows a script, for tests.
+//! Modules that are not there, for tests: one that follows a script, and one that is a function.
 //!
-//! Each step says which registers the caller must come with (those it does not use are zero) and
+//! Each step of a script says which registers the caller must come with (those it does not use are zero) and
 //! which it gets back. There is no global state, so tests may run in parallel.
 
 #![expect(unsafe_code, reason = "it implements the raw door")]
@@ -95,5 +95,60 @@ impl Tdcall for Fake {
         let mut r = Registers { rax, rcx: flags, rdx: state, ..Registers::ZERO };
         self.call(Door::Enter, &mut r);
         r
+    }
+}
+
+/// A module that a function plays: it sees the registers of each call and changes them. `TDG.VP.ENTER` is
+/// seen as a call like the others, with its operands in RCX and RDX.
+#[derive(Debug)]
+pub struct Played<F>(RefCell<F>);
+
+impl<F: FnMut(&mut Registers)> Played<F> {
+    /// Has `answer` answer the calls. It makes none itself.
+    #[must_use]
+    pub const fn new(answer: F) -> Self {
+        Self(RefCell::new(answer))
+    }
+
+    fn call(&self, r: &mut Registers) {
+        (self.0.borrow_mut())(r);
+    }
+}
+
+impl<F: FnMut(&mut Registers)> Tdcall for Played<F> {
+    unsafe fn tdcall(&self, r: &mut Registers) {
+        self.call(r);
+    }
+
+    unsafe fn tdcall_with_interrupts(&self, r: &mut Registers) {
+        self.call(r);
+    }
+
+    unsafe fn enter(&self, flags: u64, state: u64) -> Registers {
+        let rax = crate::Leaf::VP_ENTER.rax();
+        let mut r = Registers { rax, rcx: flags, rdx: state, ..Registers::ZERO };
+        self.call(&mut r);
+        r
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Played;
+    use crate::{Registers, Tdcall};
+
+    #[test]
+    fn a_played_module_answers_through_every_door() {
+        let module = Played::new(|r| r.r11 = r.rax + r.rcx + r.rdx);
+        let mut r = Registers { rax: 1, ..Registers::ZERO };
+        // SAFETY: The function touches no memory.
+        unsafe { module.tdcall(&mut r) };
+        assert_eq!(r.r11, 1);
+        // SAFETY: As above.
+        unsafe { module.tdcall_with_interrupts(&mut r) };
+        assert_eq!(r.r11, 1);
+        // SAFETY: As above.
+        let r = unsafe { module.enter(2, 3) };
+        assert_eq!(r.r11, crate::Leaf::VP_ENTER.rax() + 5);
     }
 }

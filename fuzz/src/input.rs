@@ -24,6 +24,11 @@ impl<'a> Input<'a> {
         u32::from_le_bytes([(); 4].map(|()| self.byte().unwrap_or(0)))
     }
 
+    /// Takes a word of 64 bits; what is missing is zero.
+    pub fn long(&mut self) -> u64 {
+        u64::from(self.word()) | u64::from(self.word()) << 32
+    }
+
     /// Takes at most `length` bytes.
     pub fn bytes(&mut self, length: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(length.min(self.0.len()));

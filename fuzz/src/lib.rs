@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Fuzz targets: what a hostile host can send, and what must hold whatever it sends.
+//! Fuzz targets: what a hostile host or L2 can send, and what must hold whatever it sends.
 //!
 //! The directory is laid out as cargo-fuzz has it: a binary a target in `fuzz_targets/`, inputs that are
 //! worth keeping in `corpus/`. What a target *does* is a function here, so that three things can call it:
@@ -10,7 +10,6 @@
 //! - `cargo test`, which replays every corpus.
 //!
 //! A target fails by panicking; the crates under test must not, and the targets assert what holds.
-#![forbid(unsafe_code)]
 #![expect(clippy::expect_used, reason = "a target that panics has found something")]
 
 use std::{env, fs, path::PathBuf, process::ExitCode};
@@ -30,6 +29,21 @@ pub mod ring_reader;
 /// A host that reads from a ring.
 pub mod ring_writer;
 
+/// A host that answers TDVMCALLs.
+pub mod tdvmcall_results;
+
+/// An L2 that writes to configuration space, and a host that answers reads of it.
+pub mod pci_accesses;
+
+/// An L2 whose instructions L1 decodes.
+pub mod mmio_instructions;
+
+/// A host that answers requests for quotes.
+pub mod quote_answers;
+
+/// A host that lists memory, and files that are no kernels.
+pub mod boot_files;
+
 mod input;
 
 pub use input::Input;
@@ -38,12 +52,17 @@ pub use input::Input;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their binaries and corpora.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("vmbus_messages", vmbus_messages::run),
     ("synic_pages", synic_pages::run),
     ("proxy_payload", proxy_payload::run),
     ("ring_reader", ring_reader::run),
     ("ring_writer", ring_writer::run),
+    ("tdvmcall_results", tdvmcall_results::run),
+    ("pci_accesses", pci_accesses::run),
+    ("mmio_instructions", mmio_instructions::run),
+    ("quote_answers", quote_answers::run),
+    ("boot_files", boot_files::run),
 ];
 
 /// Makes the body of a binary: libFuzzer's entry, or a `main` that runs files.

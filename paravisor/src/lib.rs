@@ -94,6 +94,9 @@ pub mod cpuid;
 /// The interface of Hyper-V.
 pub mod hyperv;
 
+/// A host of Hyper-V's kind.
+pub mod hyperv_host;
+
 /// Statements about the TD by the host's quoting service.
 pub mod quote;
 

@@ -22,4 +22,6 @@ impl HvStatus {
     pub const OPERATION_DENIED: Self = Self(8);
     /// The partition is not the caller's own.
     pub const INVALID_PARTITION_ID: Self = Self(0xd);
+    /// There is no room for a message now: the same again, later.
+    pub const INSUFFICIENT_BUFFERS: Self = Self(0x13);
 }

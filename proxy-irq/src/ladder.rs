@@ -2,7 +2,8 @@
 //! What becomes of a mapping when the slots of its CPU are taken, and the way back.
 //!
 //! The rungs: a slot of the CPU itself; a slot of another CPU, which passes the interrupts on
-//! ([`Mode::Remote`](crate::mapping::Mode)); a refusal. For the second one the vector is let through the
+//! ([`Mode::Remote`](crate::mapping::Mode)); a refusal, after which the caller may know a host that brings
+//! them as messages ([`Relay::grant_for`]). For the second one the vector is let through the
 //! filter of the CPU that it ends on, and stays let through until the slot's owner has left the slot.
 //!
 //! Of the other CPUs a few are looked at and the emptiest is taken, beginning where the last search
@@ -29,8 +30,8 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
         self.searched = cpus.min(CPUS);
     }
 
-    /// Returns an interrupt for CPU `cpu` that is passed on by another one or refused, while `cpu` has
-    /// a free slot: the next in turn each time.
+    /// Returns an interrupt for CPU `cpu` that is passed on by another one, proxied for want of a slot, or
+    /// refused, while `cpu` has a free slot: the next in turn each time.
     ///
     /// The caller maps it anew, writes the device's message and gives the old mapping back, as for a
     /// retarget. Or leaves it as it is.

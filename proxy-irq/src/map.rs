@@ -188,17 +188,29 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
         }
     }
 
-    /// Lets `vector` pass CPU `cpu`'s filter for `source`, whose interrupts arrive by the proxy path.
+    /// Lets `vector` pass CPU `cpu`'s filter for `source`, whose interrupts arrive by the proxy path
+    /// because the caller wants it so.
     pub fn grant(
         &mut self,
         cpu: usize,
         vector: L2Vector,
         source: Source,
     ) -> Result<Grant, MapError> {
+        self.grant_for(cpu, (vector, source), Reason::Asked)
+    }
+
+    /// As [`grant`](Self::grant), for another reason. What is proxied because of
+    /// [`Reason::BlockFull`] is told by [`promotion`](Self::promotion) as soon as there is a slot.
+    pub fn grant_for(
+        &mut self,
+        cpu: usize,
+        (vector, source): (L2Vector, Source),
+        reason: Reason,
+    ) -> Result<Grant, MapError> {
         let block = self.blocks.get(cpu).ok_or(MapError::NoSuchCpu)?;
         let unposted = &mut self.unposted[cpu];
         unposted.reclaim(block);
-        unposted.grant(vector, source)?;
+        unposted.grant(vector, source, reason)?;
         unposted.forget(vector, source);
         block.mailbox.allowed[vector.bank()].fetch_or(vector.mask(), Ordering::Release);
         Ok(Grant { cpu, vector, source })

@@ -75,13 +75,34 @@ impl Mapping {
     }
 }
 
-/// One reference to a vector's permission to arrive by the proxy path.
+/// One reference to a vector's permission to arrive by the proxy path; it is given back by
+/// [`Relay::revoke`](crate::map::Relay::revoke).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a grant that is dropped leaves the filter open for ever"]
 pub struct Grant {
     pub(crate) cpu: usize,
     pub(crate) vector: L2Vector,
     pub(crate) source: Source,
+}
+
+impl Grant {
+    /// Returns the index of the CPU on which L2 gets the interrupt.
+    #[must_use]
+    pub const fn cpu(&self) -> usize {
+        self.cpu
+    }
+
+    /// Returns the vector that L2 gets.
+    #[must_use]
+    pub const fn vector(&self) -> L2Vector {
+        self.vector
+    }
+
+    /// Returns who raises the interrupt.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        self.source
+    }
 }
 
 /// An interrupt that could have a slot of its own CPU, and has none.
@@ -127,6 +148,8 @@ pub enum Reason {
     Released,
     /// The owner of the slot did not answer in time.
     OwnerSilent,
+    /// The host does not post, or refused to post this one.
+    NotOffered,
 }
 
 /// What the control plane knows of one source on one CPU.

@@ -48,7 +48,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Refused(Reason),
-    Granted,
+    /// Its interrupts arrive by the proxy path, for this reason.
+    Granted(Reason),
     /// It has a slot of another CPU.
     Remote(Place),
     /// It had that one, whose owner has still to leave it.
@@ -172,15 +173,22 @@ impl Unposted {
         self.remove(|entry| entry.is_refusal() && entry.source.device == device);
     }
 
-    /// Notes that `source` may use `vector` on the proxy path.
-    pub(crate) fn grant(&mut self, vector: L2Vector, source: Source) -> Result<(), MapError> {
+    /// Notes that `source` may use `vector` on the proxy path, for `reason`.
+    pub(crate) fn grant(
+        &mut self,
+        vector: L2Vector,
+        source: Source,
+        reason: Reason,
+    ) -> Result<(), MapError> {
         self.is_free_to_grant(vector)?;
-        if let Some(entry) = self.find(vector, source, Standing::Granted) {
+        let standing = Standing::Granted(reason);
+        if let Some(entry) = self.find_grant(vector, source) {
             let more = entry.references.checked_add(1).ok_or(MapError::TooManyReferences)?;
             entry.references = more;
+            entry.standing = standing;
             return Ok(());
         }
-        self.put(Entry { vector, source, references: 1, standing: Standing::Granted })
+        self.put(Entry { vector, source, references: 1, standing })
     }
 
     /// Takes one reference of a grant back. Returns the request to wait for, 0 if the vector has
@@ -193,7 +201,7 @@ impl Unposted {
     ) -> Option<u64> {
         let granted = |entry: &&Entry| entry.vector == vector && entry.standing.is_permission();
         let grants = self.iter().filter(granted).count();
-        let entry = self.find(vector, source, Standing::Granted)?;
+        let entry = self.find_grant(vector, source)?;
         entry.references -= 1;
         if entry.references != 0 {
             return Some(0);
@@ -203,7 +211,7 @@ impl Unposted {
             entry.standing = Standing::Withdrawing(number);
             return Some(number);
         }
-        self.remove(|entry| entry.standing == Standing::Granted && entry.references == 0);
+        self.remove(|entry| entry.is_grant() && entry.references == 0);
         Some(0)
     }
 
@@ -213,6 +221,10 @@ impl Unposted {
             Standing::Withdrawing(request) => block.has_served(request),
             _ => false,
         });
+    }
+
+    fn find_grant(&mut self, vector: L2Vector, source: Source) -> Option<&mut Entry> {
+        self.find_mut(|entry| entry.is_grant() && (entry.vector, entry.source) == (vector, source))
     }
 
     fn find(&mut self, vector: L2Vector, source: Source, standing: Standing) -> Option<&mut Entry> {
@@ -259,22 +271,29 @@ impl Entry {
         matches!(self.standing, Standing::Refused(_))
     }
 
+    const fn is_grant(&self) -> bool {
+        matches!(self.standing, Standing::Granted(_))
+    }
+
     const fn waits(&self) -> bool {
-        matches!(self.standing, Standing::Refused(_) | Standing::Remote(_))
+        matches!(
+            self.standing,
+            Standing::Refused(_) | Standing::Remote(_) | Standing::Granted(Reason::BlockFull)
+        )
     }
 }
 
 impl Standing {
     /// Whether the vector is in the filter on its account.
     const fn is_permission(self) -> bool {
-        matches!(self, Self::Granted | Self::Remote(_) | Self::Leaving(_))
+        matches!(self, Self::Granted(_) | Self::Remote(_) | Self::Leaving(_))
     }
 
     /// What it means for the source; `None` if another CPU's book says that.
     pub(crate) const fn mode(self) -> Option<(Mode, Reason)> {
         match self {
             Self::Refused(reason) => Some((Mode::Refused, reason)),
-            Self::Granted => Some((Mode::Proxied, Reason::Asked)),
+            Self::Granted(reason) => Some((Mode::Proxied, reason)),
             Self::Withdrawing(_) => Some((Mode::Unmapping, Reason::Released)),
             Self::Remote(_) | Self::Leaving(_) => None,
         }

@@ -210,3 +210,36 @@ fn a_silent_lender_keeps_the_filter_open_and_the_vector_from_others() {
     assert!(!allowed(&blocks[0], vector(32)));
     assert!(relay.map(0, vector(32), source(99)).is_ok(), "it has answered after all");
 }
+
+#[test]
+fn what_is_proxied_for_want_of_a_slot_climbs_and_what_was_asked_for_does_not() {
+    let (mut relay, blocks) = control();
+    let mut mappings: Vec<_> = (0..3).map(|cpu| map(&mut relay, cpu, 0..SLOTS)).collect();
+    let wanted = (vector(40), source(40));
+    assert_eq!(relay.map(0, wanted.0, wanted.1), Err(MapError::BlockFull));
+    let grant = relay.grant_for(0, wanted, Reason::BlockFull).unwrap();
+    let asked = relay.grant(0, vector(41), source(41)).unwrap();
+    let listed: Vec<_> = relay.mappings().filter(|entry| entry.mode == Mode::Proxied).collect();
+    let reasons = [41, 40].map(|entry| {
+        let mut of_entry = listed.iter().filter(|listed| listed.source.entry == entry);
+        of_entry.next().unwrap().reason
+    });
+    assert_eq!(reasons, [Reason::Asked, Reason::BlockFull]);
+    assert_eq!(listed.len(), 2);
+    assert!(relay.mappings().all(|entry| entry.mode != Mode::Refused), "it is refused no more");
+    assert_eq!(relay.promotion(0), None);
+    unmap(&mut relay, blocks, mappings[0].pop().unwrap());
+    let promotion = Promotion { cpu: 0, vector: wanted.0, source: wanted.1 };
+    assert_eq!(relay.promotion(0), Some(promotion));
+    assert_eq!(relay.promotion(0), Some(promotion), "the other one is as its caller wants it");
+    let posted = relay.map(0, wanted.0, wanted.1).unwrap();
+    assert_eq!(posted.mode(), Mode::Posted);
+    // Until the grant is given back, both ways are open.
+    let _ = blocks[0].post_remote(wanted.0);
+    assert_eq!(pass(blocks, 0), [wanted.0.get()]);
+    let ticket = relay.revoke(grant).unwrap();
+    blocks[0].service(|| 0);
+    assert!(ticket.poll().is_ready());
+    assert_eq!(relay.promotion(0), None);
+    let _ = (posted, asked);
+}

@@ -70,13 +70,17 @@ impl Machine for Liar {
         Ok(self.made)
     }
 
-    fn message(&self, mapping: &u32) -> Message {
+    fn message(&self, _: Source, mapping: &u32) -> Message {
         assert!(self.mapped.contains(mapping), "a message for what is not mapped");
         Message::to_l1(0, 0x40)
     }
 
     fn is_detour(&self, _: &Self::Mapping) -> bool {
         false
+    }
+
+    fn is_same_way(&self, _: &u32, _: &u32) -> bool {
+        true
     }
 
     fn unmap(&mut self, mapping: u32) {

@@ -112,6 +112,13 @@ impl<M> Bus<M> {
         }
     }
 
+    /// Maps anew what is mapped, where the machine would now have another way.
+    pub fn renew(&mut self, machine: &mut impl Machine<Mapping = M>) {
+        for (_, function) in self.functions.iter_mut().flatten() {
+            function.renew(machine);
+        }
+    }
+
     /// Forgets functions that are not there any more and gives their mappings back. Returns which they
     /// were. They do not come back for L2, whatever the host says later: its driver was told otherwise.
     pub fn forget_removed(&mut self, machine: &mut impl Machine<Mapping = M>) -> Vec<Bdf> {

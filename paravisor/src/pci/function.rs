@@ -202,6 +202,19 @@ impl<M> Function<M> {
         }
     }
 
+    /// Maps anew what is mapped, where the machine would now have another way.
+    pub fn renew(&mut self, machine: &mut impl Machine<Mapping = M>) {
+        let source = Source { bdf: self.bdf, entry: 0 };
+        if let Some(msix) = &mut self.msix
+            && let (Some(gpa), Some(table)) = (msix.locate(machine, self.bdf), &mut msix.table)
+            && msix.view.is_enabled()
+        {
+            table.renew(machine, Place { gpa, source, enabled: true });
+        } else if let Some(msi) = &mut self.msi {
+            msi.renew(machine, self.bdf);
+        }
+    }
+
     /// L2's view of one dword.
     fn view(&self, machine: &mut impl Machine<Mapping = M>, dword: u8) -> u32 {
         let register = Register { bdf: self.bdf, offset: dword, size: 4 };
@@ -225,7 +238,7 @@ impl<M> Function<M> {
         match msi.route.follow(machine, source, wanted) {
             Change::None => {}
             Change::Program(message, old) => {
-                msi.program(machine, self.bdf, message);
+                msi.program(machine, source, message);
                 if let Some(old) = old {
                     let offset = msi.view.control_register();
                     flush(machine, Register { bdf: self.bdf, offset, size: 2 });
@@ -282,7 +295,13 @@ fn flush(machine: &mut impl Machine, register: Register) {
 impl<M> MsiFunction<M> {
     /// Tells the device what to send. While it is on, only what changes is written: without a mask
     /// bit it may send at any moment, and one write is never seen by half.
-    fn program(&mut self, machine: &mut impl Machine<Mapping = M>, bdf: Bdf, message: Message) {
+    fn program(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        source: Source,
+        message: Message,
+    ) {
+        let bdf = source.bdf;
         let (low, high, data) = self.view.message_registers();
         let changes = |part: fn(Message) -> u32| {
             self.sent.is_none_or(|sent| part(sent) != part(message)).then(|| part(message))
@@ -297,6 +316,7 @@ impl<M> MsiFunction<M> {
                 machine.config_write(Register { bdf, offset, size }, value);
             }
         }
+        self.route.steer(machine, source);
         if self.sent.is_none() {
             let offset = self.view.control_register();
             let control = self.view.device_control(Power::On).into();
@@ -305,12 +325,35 @@ impl<M> MsiFunction<M> {
         self.sent = Some(message);
     }
 
-    /// Moves to a better mapping, if the device can be told of it by one write, or can be masked: else
-    /// it might send half of the old message and half of the new one.
+    /// Moves to a better mapping, if there is one.
     fn climb(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source, target: Target) {
+        if self.sent.is_some()
+            && let Some(mapping) = self.route.better(machine, source, target)
+        {
+            self.change_to(machine, source, (target, mapping));
+        }
+    }
+
+    /// Maps anew what is mapped, if the machine would now have another way.
+    fn renew(&mut self, machine: &mut impl Machine<Mapping = M>, bdf: Bdf) {
+        let source = Source { bdf, entry: 0 };
+        if self.sent.is_some()
+            && let Some(new) = self.route.anew(machine, source)
+        {
+            self.change_to(machine, source, new);
+        }
+    }
+
+    /// Changes to another mapping, if the device can be told of it by one write, or can be masked: else it
+    /// might send half of the old message and half of the new one.
+    fn change_to(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        source: Source,
+        (target, mapping): (Target, M),
+    ) {
         let (Some(sent), Source { bdf, .. }) = (self.sent, source) else { return };
-        let Some(mapping) = self.route.better(machine, source, target) else { return };
-        let message = machine.message(&mapping);
+        let message = machine.message(source, &mapping);
         let mask = self.view.mask_register();
         let is_one_write = sent.data == message.data && sent.address >> 32 == message.address >> 32;
         if mask.is_none() && !is_one_write {
@@ -321,10 +364,15 @@ impl<M> MsiFunction<M> {
                 Machine::config_write(machine, Register { bdf, offset, size: 4 }, value);
             }
         };
-        set_mask(machine, 1);
-        self.program(machine, bdf, message);
-        set_mask(machine, 0);
-        if let Some(old) = self.route.adopt(target, mapping) {
+        let old = self.route.adopt(target, mapping);
+        if sent == message {
+            self.route.steer(machine, source);
+        } else {
+            set_mask(machine, 1);
+            self.program(machine, source, message);
+            set_mask(machine, 0);
+        }
+        if let Some(old) = old {
             flush(machine, Register { bdf, offset: self.view.control_register(), size: 2 });
             machine.unmap(old);
         }

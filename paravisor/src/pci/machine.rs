@@ -74,11 +74,21 @@ pub trait Machine {
     /// `Refusal::Full` when neither the CPU nor another one has a reserved vector left for it.
     fn map(&mut self, target: Target, source: Source) -> Result<Self::Mapping, Refusal>;
 
-    /// The message that the device must send for `mapping`.
-    fn message(&self, mapping: &Self::Mapping) -> Message;
+    /// The message that `source` must send for `mapping`.
+    fn message(&self, source: Source, mapping: &Self::Mapping) -> Message;
 
-    /// Whether `mapping` has a reserved vector of another CPU because the target's own were taken.
+    /// Has the host bring what `source` sends to where `mapping` leads, if the message alone does not say so.
+    /// The device has the message by now. What comes back is the mapping that it has then: a host that refuses one
+    /// way may grant another.
+    fn steer(&mut self, _source: Source, mapping: Self::Mapping) -> Self::Mapping {
+        mapping
+    }
+
+    /// Whether `mapping` is not by a reserved vector of the target CPU itself.
     fn is_detour(&self, mapping: &Self::Mapping) -> bool;
+
+    /// Whether interrupts come by `one` in the way in which they come by `other`.
+    fn is_same_way(&self, one: &Self::Mapping, other: &Self::Mapping) -> bool;
 
     /// Gives a mapping back. The device does not use it any more.
     fn unmap(&mut self, mapping: Self::Mapping);

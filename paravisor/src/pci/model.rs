@@ -22,6 +22,9 @@ pub(crate) struct Model {
     pub(crate) free: u8,
     /// How many of the next mappings are detours.
     pub(crate) detours: u8,
+    /// Whether messages are names, of which the host is told what they mean; and whether it posts.
+    pub(crate) names: bool,
+    pub(crate) posts: bool,
     /// How often configuration space was read.
     pub(crate) asked: u32,
     next: u8,
@@ -91,9 +94,33 @@ impl Machine for Model {
         Ok((target, reserved))
     }
 
-    fn message(&self, mapping: &Self::Mapping) -> Message {
+    fn message(&self, source: Source, mapping: &Self::Mapping) -> Message {
+        if self.names {
+            return Message { address: 0xfee0_0000, data: 0x80 | u32::from(source.entry) };
+        }
         let other = if self.is_detour(mapping) { 7 } else { 0 };
         Message::to_l1(u8::try_from(mapping.0.cpu).unwrap() + other, mapping.1)
+    }
+
+    fn steer(&mut self, source: Source, mapping: Self::Mapping) -> Self::Mapping {
+        if !self.names {
+            return mapping;
+        }
+        let (target, reserved) = mapping;
+        self.log.push(format!("steer entry {} -> {reserved:x}", source.entry));
+        if self.posts || reserved >= 0xc0 {
+            return mapping;
+        }
+        // The host does not post this one.
+        self.unmap(mapping);
+        self.detours = 1;
+        let other = self.map(target, source).unwrap();
+        self.log.push(format!("steer entry {} -> {:x}", source.entry, other.1));
+        other
+    }
+
+    fn is_same_way(&self, one: &Self::Mapping, other: &Self::Mapping) -> bool {
+        self.is_detour(one) == self.is_detour(other)
     }
 
     fn is_detour(&self, (_, reserved): &Self::Mapping) -> bool {

@@ -40,7 +40,7 @@ impl<M> Route<M> {
         match self.map(machine, source, wanted) {
             Ok(None) => Change::None,
             Ok(Some((target, mapping))) => {
-                let message = machine.message(&mapping);
+                let message = machine.message(source, &mapping);
                 Change::Program(message, self.replace(Some((target, mapping))))
             }
             Err(why) => {
@@ -96,6 +96,29 @@ impl<M> Route<M> {
                 }
                 None
             }
+        }
+    }
+
+    /// Maps anew what is mapped, as the machine would have it now. `None` if nothing is mapped, or if that is
+    /// no other way. As after [`better`](Self::better), the caller sees to the device.
+    pub fn anew(
+        &self,
+        machine: &mut impl Machine<Mapping = M>,
+        source: Source,
+    ) -> Option<(Target, M)> {
+        let (target, old) = self.mapped.as_ref()?;
+        let new = machine.map(*target, source).ok()?;
+        if machine.is_same_way(old, &new) {
+            machine.unmap(new);
+            return None;
+        }
+        Some((*target, new))
+    }
+
+    /// Has the host bring interrupts to where the mapping leads. The device has its message.
+    pub fn steer(&mut self, machine: &mut impl Machine<Mapping = M>, source: Source) {
+        if let Some((target, mapping)) = self.mapped.take() {
+            self.mapped = Some((target, machine.steer(source, mapping)));
         }
     }
 

@@ -31,6 +31,8 @@ struct Entry<M> {
     refused: bool,
     /// Whether the device's own entry was masked when L1 last wrote to it.
     silent: bool,
+    /// The message in the device's own entry, if L1 has put one there.
+    sent: Option<Message>,
     route: Route<M>,
 }
 
@@ -58,6 +60,7 @@ impl<M> Table<M> {
             masked: true,
             refused: false,
             silent: false,
+            sent: None,
             route: Route::NONE,
         };
         Self { entries: core::iter::repeat_with(reset).take(entries.into()).collect() }
@@ -113,17 +116,18 @@ impl<M> Table<M> {
     ) {
         let Some(entry) = self.entries.get_mut(usize::from(source.entry)) else { return };
         let Some(mapping) = entry.route.better(machine, source, target) else { return };
-        let device = place.gpa + u64::from(source.entry) * ENTRY;
-        let message = machine.message(&mapping);
         entry.refused = false;
-        set_device_mask(machine, device, MASKED);
-        set_device_message(machine, device, message);
-        entry.silent = entry.masked || !place.enabled;
-        if !entry.silent {
-            set_device_mask(machine, device, 0);
+        entry.change_to(machine, place, source, (target, mapping));
+    }
+
+    /// Maps anew what is mapped, where the machine would now have another way.
+    pub fn renew(&mut self, machine: &mut impl Machine<Mapping = M>, place: Place) {
+        for (number, entry) in (0..).zip(&mut self.entries) {
+            let source = Source { entry: number, ..place.source };
+            if let Some(new) = entry.route.anew(machine, source) {
+                entry.change_to(machine, place, source, new);
+            }
         }
-        let old = entry.route.adopt(target, mapping);
-        give_back(machine, device, old);
     }
 
     /// Takes all mappings out, to be given back, after the function was disabled.
@@ -131,6 +135,7 @@ impl<M> Table<M> {
         let mut take = |(number, entry): (u16, &mut Entry<M>)| {
             entry.refused = false;
             entry.silent = false;
+            entry.sent = None;
             entry.route.take(machine, Source { entry: number, ..source })
         };
         (0..).zip(&mut self.entries).filter_map(&mut take).collect()
@@ -157,9 +162,10 @@ impl<M> Table<M> {
             }
             Change::Program(message, old) => {
                 entry.refused = false;
-                set_device_mask(machine, device, MASKED);
-                set_device_message(machine, device, message);
+                entry.tell(machine, device, message);
+                entry.route.steer(machine, source);
                 set_device_mask(machine, device, 0);
+                entry.silent = false;
                 give_back(machine, device, old);
             }
             Change::Stop(old) => {
@@ -194,6 +200,38 @@ impl<M> Table<M> {
                 entry.refused = false;
             }
         }
+    }
+}
+
+impl<M> Entry<M> {
+    /// Puts `message` into the device's own entry, which is masked afterwards, unless it is there already.
+    fn tell(&mut self, machine: &mut impl Machine<Mapping = M>, device: u64, message: Message) {
+        if self.sent != Some(message) {
+            set_device_mask(machine, device, MASKED);
+            set_device_message(machine, device, message);
+            self.sent = Some(message);
+            self.silent = true;
+        }
+    }
+
+    /// Lets the device, whose entry is in use, have another mapping, and gives the old one back.
+    fn change_to(
+        &mut self,
+        machine: &mut impl Machine<Mapping = M>,
+        place: Place,
+        source: Source,
+        (target, mapping): (Target, M),
+    ) {
+        let device = place.gpa + u64::from(source.entry) * ENTRY;
+        let message = machine.message(source, &mapping);
+        let old = self.route.adopt(target, mapping);
+        self.tell(machine, device, message);
+        self.route.steer(machine, source);
+        if self.silent && !self.masked && place.enabled {
+            set_device_mask(machine, device, 0);
+            self.silent = false;
+        }
+        give_back(machine, device, old);
     }
 }
 

@@ -232,3 +232,65 @@ fn a_masked_detour_climbs_and_stays_masked() {
     write(&mut table, &mut model, 12, 0);
     assert_eq!(model.take_log(), ["write 100c = 0"]);
 }
+
+#[test]
+fn a_message_that_is_a_name_is_steered_before_the_device_may_send_it() {
+    let (mut table, mut model) = (Table::new(2), Model::new(32));
+    (model.names, model.posts) = (true, true);
+    program(&mut table, &mut model, 1, 0xfee0_1000, 0x51);
+    let from = model.log.iter().position(|line| line.starts_with("map")).unwrap();
+    let expected = [
+        "map 51 cpu 1 entry 1 -> 40",
+        "write 101c = 1",
+        "write 1010 = fee00000",
+        "write 1014 = 0",
+        "write 1018 = 81",
+        "steer entry 1 -> 40",
+        "write 101c = 0",
+    ];
+    assert_eq!(model.take_log()[from..], expected);
+    write(&mut table, &mut model, 16, 0xfee0_2000);
+    let expected = [
+        "map 51 cpu 2 entry 1 -> 41",
+        "steer entry 1 -> 41",
+        "write 101c = 0",
+        "read 101c",
+        "unmap 40",
+    ];
+    assert_eq!(model.take_log(), expected, "another target is no other name");
+}
+
+#[test]
+fn a_way_is_changed_by_the_host_alone_and_the_old_one_ends_last() {
+    let (mut table, mut model) = (Table::new(1), Model::new(32));
+    (model.names, model.posts) = (true, true);
+    program(&mut table, &mut model, 0, 0xfee0_0000, 0x51);
+    model.take_log();
+    table.renew(&mut model, PLACE);
+    assert_eq!(model.take_log(), ["map 51 cpu 0 entry 0 -> 41", "unmap 41"], "no other way");
+    model.detours = 1;
+    table.renew(&mut model, PLACE);
+    let expected = ["map 51 cpu 0 entry 0 -> c2", "steer entry 0 -> c2", "read 100c", "unmap 40"];
+    assert_eq!(model.take_log(), expected);
+    table.renew(&mut model, PLACE);
+    let expected = ["map 51 cpu 0 entry 0 -> 43", "steer entry 0 -> 43", "read 100c", "unmap c2"];
+    assert_eq!(model.take_log(), expected);
+}
+
+#[test]
+fn a_way_that_the_host_refuses_is_followed_by_the_one_that_it_grants() {
+    let (mut table, mut model) = (Table::new(1), Model::new(32));
+    model.names = true;
+    program(&mut table, &mut model, 0, 0xfee0_0000, 0x51);
+    let log = model.take_log();
+    let from = log.iter().position(|line| line.starts_with("steer")).unwrap();
+    let expected = [
+        "steer entry 0 -> 40",
+        "unmap 40",
+        "map 51 cpu 0 entry 0 -> c1",
+        "steer entry 0 -> c1",
+        "write 100c = 0",
+    ];
+    assert_eq!(log[from..], expected);
+    assert_eq!(table.take_all(&mut model, PLACE.source), [(target(0x51), 0xc1)]);
+}

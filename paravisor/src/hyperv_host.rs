@@ -19,3 +19,6 @@ pub mod hypercall;
 
 /// Interrupts that it asks for.
 pub mod proxy;
+
+/// Counts by vector.
+pub mod tally;

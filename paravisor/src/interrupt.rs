@@ -22,5 +22,8 @@ mod virtualization;
 /// The interrupt by which the host says that it has finished something.
 pub(crate) mod event_notify;
 
+/// The interrupt by which a host of Hyper-V's kind says that it has left something.
+pub(crate) mod synic;
+
 /// What was counted in handlers.
 pub(crate) mod counters;

@@ -61,6 +61,9 @@ mod exit;
 /// L2's devices, between the host's and the relay.
 mod devices;
 
+/// By which way an interrupt comes.
+mod ways;
+
 /// L2's serial port.
 mod serial;
 
@@ -70,5 +73,6 @@ mod io_apic;
 /// The end of L2, and of the run.
 mod end;
 
+pub(crate) use events::synic_hint;
 pub(crate) use run::run;
 pub(crate) use vm::prepare;

@@ -48,6 +48,10 @@ mod interrupt;
 #[cfg(target_os = "none")]
 mod apic;
 
+/// Calls of a host of Hyper-V's kind.
+#[cfg(target_os = "none")]
+mod hypercall;
+
 /// The virtual machine that L1 runs.
 #[cfg(target_os = "none")]
 mod l2;

@@ -10,6 +10,7 @@
 //! | 0x64         | a keyboard controller that only resets: reads as zero      |
 //! | 0x70, 0x71   | a clock that has stopped: reads as zero                    |
 //! | 0xf4         | ends the run with a verdict                                |
+//! | 0xf5         | chooses how device interrupts come: 0 posted, 1 proxied    |
 //! | 0x3f8–0x3ff  | serial port                                                |
 //! | 0x600, 0x601 | ACPI sleep control and status                              |
 //! | 0x602        | ACPI reset register                                        |
@@ -26,6 +27,8 @@
 pub const SERIAL: u16 = 0x3f8;
 /// Writing it ends the run.
 pub const END_OF_RUN: u16 = 0xf4;
+/// Writing it chooses how device interrupts come, as far as the host can do it.
+pub const WAYS: u16 = 0xf5;
 /// ACPI's sleep control register.
 pub const SLEEP_CONTROL: u16 = 0x600;
 /// ACPI's sleep status register.
@@ -64,8 +67,31 @@ pub enum Port {
     Pci,
     /// One of the registers by which L2 ends.
     Power(Power),
+    /// How device interrupts come.
+    Ways,
     /// Nothing.
     Absent,
+}
+
+/// How L2 would have its devices' interrupts come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    /// Posted, where the host posts and a reserved vector is free; else proxied.
+    Posted,
+    /// Proxied, where the host can.
+    Proxied,
+}
+
+impl Ways {
+    /// What writing `value` to [`WAYS`] chooses, if anything.
+    #[must_use]
+    pub const fn chosen(value: u32) -> Option<Self> {
+        match value {
+            0 => Some(Self::Posted),
+            1 => Some(Self::Proxied),
+            _ => None,
+        }
+    }
 }
 
 /// The registers by which L2 ends.
@@ -104,6 +130,7 @@ impl Port {
     pub const fn of(port: u16, size: u8) -> Self {
         match (port, size) {
             (END_OF_RUN, _) => Self::Power(Power::EndOfRun),
+            (WAYS, 1) => Self::Ways,
             (KEYBOARD, 1) => Self::Power(Power::Keyboard),
             (CLOCK..=CLOCK_LAST, 1) => Self::Clock,
             (SERIAL..=SERIAL_LAST, 1) => Self::Serial(((port - SERIAL) & 7) as u8),
@@ -152,7 +179,7 @@ mod tests {
 
     use iced_x86::{Code, Decoder};
 
-    use super::{Port, Power, RESET, RESET_CODE, RESET_VALUE, RESET_VECTOR, Wish};
+    use super::{Port, Power, RESET, RESET_CODE, RESET_VALUE, RESET_VECTOR, Ways, Wish};
 
     #[test]
     fn the_reset_vector_leads_to_the_reset_register() {
@@ -175,6 +202,12 @@ mod tests {
         assert_eq!(Port::of(0x601, 1), Port::Power(Power::SleepStatus));
         assert_eq!(Port::of(0x602, 1), Port::Power(Power::Reset));
         assert_eq!(Port::of(0xf4, 4), Port::Power(Power::EndOfRun));
+    }
+
+    #[test]
+    fn a_way_is_chosen_by_a_byte() {
+        assert_eq!((Port::of(0xf5, 1), Port::of(0xf5, 2)), (Port::Ways, Port::Absent));
+        assert_eq!([0, 1, 2].map(Ways::chosen), [Some(Ways::Posted), Some(Ways::Proxied), None]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     boot, console, cpus, descriptors,
     epitaph::give_up,
     heap,
-    interrupt::event_notify,
+    interrupt::{event_notify, synic},
     l2,
     memory::{accept, guest, map},
     paging,
@@ -50,6 +50,8 @@ pub(crate) extern "C" fn first(hand_off: u64) -> ! {
     descriptors::load();
     event_notify::ask();
     event_notify::set_up(0);
+    synic::ask();
+    synic::set_up(0, info.shared_bit());
     l2::prepare(&options, payload.guest, info.shared_bit());
     boot::release_others();
     l2::run(0)
@@ -64,6 +66,7 @@ pub(crate) extern "C" fn other(index: u32) -> ! {
     paging::load(info.shared_bit());
     descriptors::load();
     event_notify::set_up(index);
+    synic::set_up(index, info.shared_bit());
     l2::run(index)
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Interrupts that the host asks for by messages, taken out of this CPU's page.
 //!
-//! The handler of the SynIC's vector does this, so it is bounded: after [`LIMIT`] messages it stops, and
+//! The handler of the SynIC's vector does this, so it is bounded: after [`proxy::LIMIT`] messages it stops, and
 //! what may still be there is for the CPU's main context to take. What the host asks for is an
 //! allegation; whoever is told of a vector passes it on to the relay, whose filter knows what L2 has
 //! configured.
@@ -39,6 +39,9 @@ pub enum Fault {
 
 /// What a pump brings messages to.
 pub trait Sink {
+    /// There was a message.
+    fn message(&mut self);
+
     /// The host asks for `vector`.
     fn vector(&mut self, vector: u8);
 
@@ -53,6 +56,7 @@ pub trait Sink {
 pub fn pump<M: SharedMemory>(page: &MessagePage<M>, sink: &mut impl Sink) -> Left {
     for _ in 0..LIMIT {
         let Some(taken) = page.take(SintIndex::INTERCEPTION) else { return Left::Nothing };
+        sink.message();
         let vectors = taken.message.map_err(Fault::Message).and_then(|message| {
             if message.message_type != MessageType::PROXY_INTERRUPT {
                 return Err(Fault::Type(message.message_type));

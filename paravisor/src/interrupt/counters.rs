@@ -64,6 +64,20 @@ counters! {
     EVENTS,
     /// Those at which there was nothing new.
     EVENTS_IN_VAIN,
+    /// Interrupts of the SynIC.
+    SYNIC_INTERRUPTS,
+    /// Messages by which the host asked for interrupts of L2.
+    PROXY_MESSAGES,
+    /// Those that make no sense.
+    PROXY_FAULTS,
+    /// Vectors that they asked for, before the filter.
+    PROXIED,
+    /// Calls to the host because another message waited.
+    EOMS,
+    /// Calls by which a device's interrupt was given a way.
+    RETARGETS,
+    /// Those that the host refused.
+    RETARGETS_REFUSED,
     /// Quotes that L2 asked for.
     QUOTES_ASKED,
     /// Quotes that L2 got.
@@ -121,6 +135,12 @@ pub(crate) static UNKNOWN_MSRS: Unknown = Unknown::new();
 const REASONS: usize = 80;
 
 static EXITS: [Counter; REASONS] = [const { Counter::new() }; REASONS];
+
+/// Interrupts on vectors that nobody uses, by vector. Assembly counts some of them.
+pub(crate) static UNEXPECTED_OF_VECTOR: [Counter; 256] = [const { Counter::new() }; 256];
+
+/// Messages for vectors that no device has, 0 to 15.
+pub(crate) static PROXY_LOW: [Counter; 16] = [const { Counter::new() }; 16];
 
 /// Counts an exit of L2 that L1 handled.
 pub(crate) fn count_exit(reason: ExitReason) {

@@ -11,8 +11,10 @@
 use cpu::interrupt::Frame;
 
 use super::{
-    counters::{KICKS, NMIS, SPURIOUS_INTERRUPTS, TIMERS, UNEXPECTED_INTERRUPTS},
-    event_notify, vectors, virtualization,
+    counters::{
+        KICKS, NMIS, SPURIOUS_INTERRUPTS, TIMERS, UNEXPECTED_INTERRUPTS, UNEXPECTED_OF_VECTOR,
+    },
+    event_notify, synic, vectors, virtualization,
 };
 use crate::{apic, epitaph};
 
@@ -32,11 +34,12 @@ extern "C" fn dispatch(frame: &mut Frame) {
         vectors::TIMER => count_and_end(&TIMERS),
         vectors::KICK => count_and_end(&KICKS),
         vectors::EVENT_NOTIFY => event_notify::handle(),
+        vectors::SYNIC => synic::handle(),
         vectors::SPURIOUS => count_and_end_if_in_service(vector),
         vectors::FIRST_POSTABLE..vectors::FIRST_INTERRUPT if apic::is_in_service(vector) => {
-            count_and_end(&UNEXPECTED_INTERRUPTS);
+            count_unexpected(vector);
         }
-        vectors::FIRST_INTERRUPT.. => count_and_end(&UNEXPECTED_INTERRUPTS),
+        vectors::FIRST_INTERRUPT.. => count_unexpected(vector),
         vectors::NMI => _ = NMIS.add(),
         vectors::VIRTUALIZATION => virtualization::handle(frame),
         vectors::INVALID_OPCODE | vectors::GENERAL_PROTECTION => fix_up(frame, vector),
@@ -47,6 +50,11 @@ extern "C" fn dispatch(frame: &mut Frame) {
 fn count_and_end(counter: &super::counters::Counter) {
     counter.add();
     apic::end_of_interrupt();
+}
+
+fn count_unexpected(vector: u8) {
+    UNEXPECTED_OF_VECTOR[usize::from(vector)].add();
+    count_and_end(&UNEXPECTED_INTERRUPTS);
 }
 
 /// A spurious interrupt of a real APIC is not in service; one that the host has posted is.

@@ -16,7 +16,7 @@ use core::arch::global_asm;
 
 use cpu::apic::Register;
 
-use super::counters::UNEXPECTED_INTERRUPTS;
+use super::counters::{UNEXPECTED_INTERRUPTS, UNEXPECTED_OF_VECTOR};
 
 /// The vectors in question: #AC, #CP, #VC, #SX.
 const VECTORS: [u8; 4] = [17, 21, 29, 30];
@@ -49,6 +49,7 @@ global_asm!(
     "push rcx",
     "push rdx",
     "lock inc qword ptr [rip + {unexpected}]",
+    "lock inc qword ptr [rip + {of_vector} + 8 * \\vector]",
     "xor eax, eax",
     "xor edx, edx",
     "mov ecx, {eoi}",
@@ -66,5 +67,6 @@ global_asm!(
     v2 = const VECTORS[2],
     v3 = const VECTORS[3],
     unexpected = sym UNEXPECTED_INTERRUPTS,
+    of_vector = sym UNEXPECTED_OF_VECTOR,
     eoi = const Register::EOI.msr(),
 );

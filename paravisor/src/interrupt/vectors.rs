@@ -8,6 +8,7 @@
 //! | 0xe0      | L1's timer                                 |
 //! | 0xe1      | kick: another CPU left work                |
 //! | 0xe2      | event notification by the host             |
+//! | 0xe3      | message or event flag of the host           |
 //! | 0xff      | spurious                                   |
 //!
 //! The reserved block is 32-aligned, so it is one dword of the IRR and two priority classes, below
@@ -31,6 +32,8 @@ pub(crate) const TIMER: u8 = 0xe0;
 pub(crate) const KICK: u8 = 0xe1;
 /// The host has finished something.
 pub(crate) const EVENT_NOTIFY: u8 = 0xe2;
+/// The host has left a message or set an event flag.
+pub(crate) const SYNIC: u8 = 0xe3;
 /// The APIC had nothing to deliver after all.
 pub(crate) const SPURIOUS: u8 = 0xff;
 

@@ -5,9 +5,6 @@
 //! interrupts. Tickets of unmapped slots are waited for after the bus is unlocked, because their owner
 //! may be waiting for the bus itself.
 //!
-//! Where all interrupts of a function go at once, because L2 switched its MSI-X off, the relay lets them go by one
-//! request to each CPU that takes some.
-//!
 //! Where all interrupts of a function go at once, because L2 switched its MSI-X off, the relay lets them go by
 //! one request to each CPU that takes some.
 //!
@@ -24,16 +21,22 @@ use paravisor::{
         machine::{Location, Machine, Refusal, Register, Source},
         message::{Message, Target},
     },
+    platform::Ways,
     width,
 };
-use proxy_irq::{Kick, MapError, Mapping, Mode, Promotion, Reason, Relay, SLOTS, Teardown, Ticket};
+use proxy_irq::{Kick, Mode, Promotion, Reason, Relay, SLOTS, Teardown, Ticket};
 use spin::Mutex;
 use tdcall::{
     Instruction,
     tdvmcall::{self, IoSize, MmioSize},
 };
 
-use super::{requests::serve, vcpu::Vcpu, vm::vm};
+use super::{
+    requests::serve,
+    vcpu::Vcpu,
+    vm::vm,
+    ways::{self, Way, relay_source},
+};
 use crate::{
     cpus::{self, MAX_VCPUS},
     interrupt::{
@@ -50,7 +53,7 @@ const PATIENCE: u64 = 1 << 33;
 /// TSC ticks between two kicks of it.
 const KICK_INTERVAL: u64 = 1 << 18;
 
-static BUS: Mutex<Bus<Mapping>> = Mutex::new(Bus::new());
+static BUS: Mutex<Bus<Way>> = Mutex::new(Bus::new());
 static RELAY: Mutex<Relay<'static, MAX_VCPUS>> =
     Mutex::new(Relay::new(&cpus::RELAY_TABLE, vectors::RELAY));
 
@@ -91,6 +94,14 @@ pub(super) fn memory_write(vcpu: &Vcpu, at: Location, value: u64) -> Option<()> 
     with_bus(vcpu, |bus, host| bus.memory_write(host, at, value))
 }
 
+/// L2 chooses by which way its interrupts come, now and from now on.
+pub(super) fn choose_ways(vcpu: &Vcpu, chosen: Ways) {
+    with_bus(vcpu, |bus, host| {
+        ways::choose(chosen);
+        bus.renew(host);
+    });
+}
+
 /// Looks which devices the host has taken away, and gives their mappings back.
 pub(super) fn forget_removed(vcpu: &Vcpu) {
     for bdf in with_bus(vcpu, |bus, host| bus.forget_removed(host)) {
@@ -99,7 +110,7 @@ pub(super) fn forget_removed(vcpu: &Vcpu) {
     }
 }
 
-fn with_bus<R>(vcpu: &Vcpu, work: impl FnOnce(&mut Bus<Mapping>, &mut Host) -> R) -> R {
+fn with_bus<R>(vcpu: &Vcpu, work: impl FnOnce(&mut Bus<Way>, &mut Host) -> R) -> R {
     let mut host = Host::default();
     let result = work(&mut BUS.lock(), &mut host);
     if !host.tickets.is_empty() || !host.teardowns.is_empty() {
@@ -213,6 +224,7 @@ pub(super) fn say_mappings() {
             Reason::BlockFull => "block-full",
             Reason::Released => "released",
             Reason::OwnerSilent => "owner-silent",
+            Reason::NotOffered => "not-offered",
             _ => "other",
         };
         let bdf = Bdf(width::low16(entry.source.device.into()));
@@ -232,7 +244,7 @@ pub(super) fn say_mappings() {
 }
 
 impl Machine for Host {
-    type Mapping = Mapping;
+    type Mapping = Way;
 
     fn config_read(&mut self, register: Register) -> u32 {
         select(register);
@@ -264,35 +276,41 @@ impl Machine for Host {
         vm().cpus
     }
 
-    fn map(&mut self, target: Target, source: Source) -> Result<Mapping, Refusal> {
-        let cpu = width::index(target.cpu.into());
-        RELAY
-            .lock()
-            .map(cpu, target.vector, relay_source(source))
-            .map_err(|_: MapError| Refusal::Full(target))
+    fn map(&mut self, target: Target, source: Source) -> Result<Way, Refusal> {
+        Way::open(&mut RELAY.lock(), target, source)
     }
 
-    fn message(&self, mapping: &Mapping) -> Message {
-        let cpu = u8::try_from(mapping.message_cpu()).unwrap_or(u8::MAX);
-        Message::to_l1(cpu, mapping.reserved_vector().get())
+    fn message(&self, source: Source, way: &Way) -> Message {
+        way.message(source)
     }
 
-    fn is_detour(&self, mapping: &Mapping) -> bool {
-        mapping.mode() != Mode::Posted
+    fn steer(&mut self, source: Source, way: Way) -> Way {
+        let (way, ticket) = way.steer(&mut RELAY.lock(), source);
+        self.tickets.extend(ticket);
+        way
     }
 
-    fn unmap(&mut self, mapping: Mapping) {
-        // A mapping of ours that the relay does not know would be a bug without consequence.
-        let ticket = RELAY.lock().unmap(mapping);
-        if let Ok(ticket) = ticket {
-            self.tickets.push(ticket);
+    fn is_detour(&self, way: &Way) -> bool {
+        way.is_detour()
+    }
+
+    fn is_same_way(&self, one: &Way, other: &Way) -> bool {
+        one.is_same(other)
+    }
+
+    fn unmap(&mut self, way: Way) {
+        self.tickets.extend(way.close(&mut RELAY.lock()));
+    }
+
+    fn unmap_all(&mut self, bdf: Bdf, ways: Vec<Way>) {
+        let mut relay = RELAY.lock();
+        // They are all slots that the relay knows of the function, so its handles are stale from here on.
+        self.teardowns.push(relay.unmap_device(bdf.0.into()));
+        for way in ways {
+            if matches!(way, Way::Proxied(_)) {
+                self.tickets.extend(way.close(&mut relay));
+            }
         }
-    }
-
-    fn unmap_all(&mut self, bdf: Bdf, mappings: Vec<Mapping>) {
-        // They are all that the relay knows of the function, so its handles are stale from here on.
-        self.teardowns.push(RELAY.lock().unmap_device(bdf.0.into()));
-        drop(mappings);
     }
 
     fn forget_refusal(&mut self, target: Target, source: Source) {
@@ -305,10 +323,6 @@ impl Machine for Host {
             warn!("mapping refused: device={} entry={} {why}", source.bdf, source.entry);
         }
     }
-}
-
-fn relay_source(source: Source) -> proxy_irq::Source {
-    proxy_irq::Source { device: source.bdf.0.into(), entry: source.entry.into() }
 }
 
 /// Selects the register by the address port.

@@ -10,7 +10,11 @@ use core::{
 };
 
 use log::{error, info};
-use paravisor::platform;
+use paravisor::{
+    hyperv_host::tally::{self, Run},
+    platform,
+};
+use proxy_irq::L2Vector;
 use tdcall::{
     Instruction,
     md::l2_vmcs::Field,
@@ -21,7 +25,10 @@ use x86_64::instructions::interrupts;
 use super::{devices, fields, halt, io_apic, sent, serial, vcpu::Vcpu, vm::vm};
 use crate::{
     cpus,
-    interrupt::counters::{self, Counter},
+    interrupt::{
+        counters::{self, Counter},
+        synic,
+    },
     memory::visibility,
 };
 
@@ -107,6 +114,45 @@ fn say_events() {
     }
 }
 
+/// What came by the host's messages.
+fn say_proxied() {
+    use counters::{
+        EOMS, PROXIED, PROXY_FAULTS, PROXY_MESSAGES, RETARGETS, RETARGETS_REFUSED, SYNIC_INTERRUPTS,
+    };
+    if synic::is_hyper_v() {
+        info!(
+            "proxy: interrupts={} messages={} vectors={} faults={} eoms={} retargets={} \
+             retargets_refused={}",
+            SYNIC_INTERRUPTS.get(),
+            PROXY_MESSAGES.get(),
+            PROXIED.get(),
+            PROXY_FAULTS.get(),
+            EOMS.get(),
+            RETARGETS.get(),
+            RETARGETS_REFUSED.get()
+        );
+    }
+}
+
+/// What the host has raised and L2 had not configured, by vector: as posted interrupts of L1, and as
+/// interrupts asked for by messages, on all CPUs together.
+fn say_rejected() {
+    let posted = |vector: u8| counters::UNEXPECTED_OF_VECTOR[usize::from(vector)].get();
+    let cpus = 0..paravisor::width::index(vm().cpus.into());
+    let proxied = |vector: u8| match L2Vector::new(vector) {
+        Some(vector) => {
+            cpus.clone().map(|cpu| u64::from(cpus::relay_block(cpu).filtered(vector))).sum()
+        }
+        None => counters::PROXY_LOW[usize::from(vector & 15)].get(),
+    };
+    for Run { first, last, count } in tally::runs(posted) {
+        info!("rejected: path=posted vectors={first}-{last} count={count}");
+    }
+    for Run { first, last, count } in tally::runs(proxied) {
+        info!("rejected: path=proxied vectors={first}-{last} count={count}");
+    }
+}
+
 /// What was counted, once.
 fn say_figures() {
     if ENDED.swap(true, Ordering::Relaxed) {
@@ -130,6 +176,8 @@ fn say_figures() {
     }
     sent::say(paravisor::width::index(vm().cpus.into()));
     say_events();
+    say_proxied();
+    say_rejected();
     let shared = visibility::shared_pages();
     if shared != 0 {
         info!("memory: shared_pages={shared}");

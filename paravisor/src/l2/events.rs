@@ -13,11 +13,15 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use ::event_notify::Registration;
 use log::warn;
+use paravisor::hyperv_host::proxy::Left;
 use spin::Once;
 use x86_64::instructions::interrupts;
 
 use super::{devices, quote, signals, vcpu::Vcpu};
-use crate::{cpus, interrupt::event_notify};
+use crate::{
+    cpus,
+    interrupt::{event_notify, synic},
+};
 
 static LOOK: AtomicBool = AtomicBool::new(false);
 /// Kept as long as L1 runs: L2 always has its devices.
@@ -38,9 +42,17 @@ fn hint() -> bool {
     false
 }
 
+/// The host has left something else than proxied interrupts, or more of them. Context: interrupt handler.
+pub(crate) fn synic_hint() {
+    signals::tell_event(cpus::current());
+}
+
 /// Looks at what this CPU was told of. Context: IF=0 before and after.
 pub(super) fn serve(vcpu: &Vcpu) {
     quote::settle(vcpu);
+    if synic::take_proxied() == Left::Perhaps {
+        synic_hint();
+    }
     if LOOK.swap(false, Ordering::Acquire) {
         // Who unmaps waits for slots to be left, and this CPU's own may have interrupts to take first.
         interrupts::enable();

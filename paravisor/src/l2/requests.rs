@@ -3,12 +3,14 @@
 //!
 //! An interrupt on the slot's reserved vector that has already reached this CPU is let through first. It
 //! was sent before the device was told otherwise, and a device sends an edge once: taken after the slot
-//! is gone, it would be counted as spurious and lost to L2.
+//! is gone, it would be counted as spurious and lost to L2. The same holds for what the host has asked for by
+//! messages before it was told otherwise: it is taken before the filter closes.
 
+use paravisor::hyperv_host::proxy::Left;
 use proxy_irq::{RelayBlock, Work};
 
 use super::forward;
-use crate::apic;
+use crate::{apic, interrupt::synic};
 
 /// Whether the requests were executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub(super) fn serve(block: &RelayBlock) -> Served {
 
 #[cold]
 fn serve_some(block: &RelayBlock) -> Served {
-    if apic::reserved_irr() != 0 {
+    if apic::reserved_irr() != 0 || synic::take_proxied() == Left::Perhaps {
         return Served::NotYet;
     }
     forward::pass_on(block, block.take_forwarded());

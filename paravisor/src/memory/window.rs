@@ -9,7 +9,7 @@
 #![expect(unsafe_code, reason = "memory that the host writes is reached by address")]
 
 use alloc::alloc::alloc_zeroed;
-use core::{alloc::Layout, arch::asm, fmt, ops::Range, ptr};
+use core::{alloc::Layout, arch::asm, fmt, ops::Range, ptr, slice, sync::atomic::AtomicU32};
 
 use paravisor::{page_set::PAGE, width};
 use tdcall::{
@@ -26,6 +26,9 @@ pub(crate) struct Window {
     gpa: u64,
     size: usize,
 }
+
+/// Words of shared memory, as both sides may use them at the same time.
+pub(crate) type Words = &'static [AtomicU32];
 
 /// Why there is none.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +91,16 @@ impl Window {
         let word = ptr::with_exposed_provenance::<u64>(range.start);
         // SAFETY: It is mapped and aligned; the host may write it meanwhile, and any value is good.
         unsafe { word.read_volatile() }
+    }
+
+    /// The words of `size` bytes at `offset`, both multiples of 4. They are for protocols in which both sides
+    /// change words; a word that is read is one of the host's, like any byte here.
+    pub(crate) fn words(&self, offset: usize, size: usize) -> Option<Words> {
+        let range = self.range(offset, size).filter(|range| range.start.is_multiple_of(4))?;
+        let first = ptr::with_exposed_provenance::<AtomicU32>(range.start);
+        // SAFETY: 1. The words are mapped for good, at an address that is a multiple of 4. 2. Any bits are a
+        // value, and atomics may change under a shared reference. 3. Nothing has a plain reference to them.
+        Some(unsafe { slice::from_raw_parts(first, size / 4) })
     }
 
     fn range(&self, offset: usize, length: usize) -> Option<Range<usize>> {

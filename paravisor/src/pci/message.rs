@@ -54,6 +54,14 @@ impl Message {
         Self { address: ADDRESS_BASE | (cpu as u64) << 12, data: vector as u32 }
     }
 
+    /// The message by which a device says no more than which of its interrupts it is. To a host that is not told
+    /// where that leads, it is one for CPU 0 that nobody has configured.
+    #[must_use]
+    pub const fn name(entry: u16) -> Self {
+        let (high, low) = (entry >> 7, entry & 0x7f);
+        Self { address: ADDRESS_BASE | (high as u64 & 0xf) << 8, data: 0x80 | low as u32 }
+    }
+
     /// What the message means to an L2 of `cpus` CPUs.
     ///
     /// # Errors
@@ -117,6 +125,14 @@ mod tests {
         assert_eq!(target(0xfee0_4000, 0x51), Err(Nonsense::Destination));
         assert_eq!(target(0xfeef_f000, 0x51), Err(Nonsense::Destination));
         assert_eq!(target(0xfee0_0004, 0x51), Err(Nonsense::Destination), "no CPU");
+    }
+
+    #[test]
+    fn each_entry_of_the_longest_table_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<_> =
+            (0..2048).map(Message::name).map(|name| (name.address, name.data)).collect();
+        assert_eq!(names.len(), 2048);
+        assert!(names.iter().all(|(address, data)| address >> 12 == 0xfee00 && *data < 0x100));
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod string;
 
 use paravisor::{
     exit::io::received,
-    platform::{Port, Wish},
+    platform::{Port, Ways, Wish},
     width::{low8, low32, ones},
 };
 use tdcall::{IoQualification, L2Exit};
@@ -44,7 +44,7 @@ fn input(vcpu: &Vcpu, port: u16, size: u8) -> u32 {
         Port::Clock => 0,
         Port::Pci => devices::port_read(vcpu, port, size),
         Port::Power(register) => register.read() & absent,
-        Port::Absent => {
+        Port::Ways | Port::Absent => {
             OPEN_BUS.add();
             absent
         }
@@ -61,6 +61,10 @@ fn output(vcpu: &mut Vcpu, port: u16, size: u8, value: u32) {
             Wish::End(verdict) => end::by_l2(vcpu.index, verdict),
             Wish::Off => end::by_l2(vcpu.index, end::SUCCESS),
             Wish::Reset => end::of_l2(vcpu, format_args!("guest reset")),
+        },
+        Port::Ways => match Ways::chosen(value) {
+            Some(ways) => devices::choose_ways(vcpu, ways),
+            None => _ = OPEN_BUS.add(),
         },
         Port::Absent => _ = OPEN_BUS.add(),
     }

@@ -29,6 +29,8 @@ pub struct Options<'a> {
     pub identity: Identity,
     /// Milliseconds for which a quote is waited for.
     pub quote_timeout: u32,
+    /// Packets to send over each VMBus channel that answers.
+    pub echo: u64,
     /// Everything after ` -- `, verbatim.
     pub guest: &'a str,
 }
@@ -78,6 +80,7 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
         wake: Wake::Mailbox,
         identity: Identity::Kvm,
         quote_timeout: QUOTE_TIMEOUT,
+        echo: 0,
         guest,
     };
     for word in own.split_ascii_whitespace() {
@@ -101,6 +104,9 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
                 Ok(timeout) if (1..=600_000).contains(&timeout) => options.quote_timeout = timeout,
                 _ => return Err(Error::BadValue(word)),
             },
+            Some(("echo", value)) => {
+                options.echo = value.parse().map_err(|_| Error::BadValue(word))?;
+            }
             Some(("identity", value)) => {
                 options.identity = Identity::named(value).ok_or(Error::BadValue(word))?;
             }
@@ -140,6 +146,7 @@ mod tests {
             wake: Wake::Mailbox,
             identity: Identity::Kvm,
             quote_timeout: 30_000,
+            echo: 0,
             guest: "",
         };
         assert_eq!(parse(b""), Ok(expected));
@@ -149,12 +156,12 @@ mod tests {
     #[test]
     fn own_keys_end_at_the_separator() {
         let line =
-            b"log=debug cpus=2 wake=sipi identity=hyperv quote_timeout=50 -- scenario=demo count=3";
+            b"log=debug cpus=2 wake=sipi identity=hyperv quote_timeout=50 echo=9 -- scenario=demo count=3";
         let options = parse(line).unwrap();
         assert_eq!(options.wake, Wake::Sipi);
         assert_eq!(options.log, LevelFilter::Debug);
         assert_eq!(options.identity, Identity::HyperV);
-        assert_eq!((options.cpus, options.quote_timeout), (Some(2), 50));
+        assert_eq!((options.cpus, options.quote_timeout, options.echo), (Some(2), 50, 9));
         assert_eq!(options.guest, "scenario=demo count=3");
     }
 
@@ -179,6 +186,7 @@ mod tests {
         assert_eq!(parse(b"log=loud"), Err(Error::BadValue("log=loud")));
         for word in [
             "cpus=0",
+            "echo=-1",
             "quote_timeout=0",
             "quote_timeout=600001",
             "identity=xen",

@@ -20,5 +20,11 @@ pub mod hypercall;
 /// Interrupts that it asks for.
 pub mod proxy;
 
+/// VMBus.
+pub mod bus;
+
+/// A channel that answers.
+pub mod echo;
+
 /// Counts by vector.
 pub mod tally;

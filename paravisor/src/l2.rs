@@ -40,6 +40,9 @@ mod requests;
 /// HLT.
 mod halt;
 
+/// VMBus.
+mod vmbus;
+
 /// INIT, start-up and NMI from one CPU to another; notifications.
 mod signals;
 

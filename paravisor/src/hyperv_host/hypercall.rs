@@ -56,6 +56,8 @@ const VSM_CAPABILITIES: u32 = 0x000d_0006;
 /// In it: the host can redirect proxied interrupts, that is post them.
 const PROXY_INTERRUPT_REDIRECT: u64 = 1 << 34;
 
+/// A device is named by its number on the PCI bus.
+const PCI_DEVICE: u64 = 1 << 62;
 /// The source of a message-signalled interrupt.
 const MSI: u32 = 1;
 /// The target is a set of CPUs.
@@ -135,7 +137,7 @@ impl Retarget {
         };
         Self {
             partition: SELF,
-            device: device.0.into(),
+            device: PCI_DEVICE | u64::from(device.0),
             source: MSI,
             reserved: 0,
             address: width::low32(message.address),
@@ -174,7 +176,7 @@ mod tests {
         let words = [8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, 68];
         assert_eq!(
             words.map(|at| word(bytes, at)),
-            [0x18, 0, 1, 0, 0xfee0_0000, 0x4007, 0, 0, 0x41, 6, 0, 0, 1, 0, 8, 0]
+            [0x18, 1 << 30, 1, 0, 0xfee0_0000, 0x4007, 0, 0, 0x41, 6, 0, 0, 1, 0, 8, 0]
         );
         let call = Retarget::new(Bdf(0x18), message, 65, Way::Proxied(0x51));
         let bytes = call.as_bytes();

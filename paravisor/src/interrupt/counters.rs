@@ -78,6 +78,10 @@ counters! {
     RETARGETS,
     /// Those that the host refused.
     RETARGETS_REFUSED,
+    /// Signals to channels of VMBus.
+    VMBUS_SIGNALS,
+    /// Messages for VMBus that are none.
+    VMBUS_STRAY_MESSAGES,
     /// Quotes that L2 asked for.
     QUOTES_ASKED,
     /// Quotes that L2 got.

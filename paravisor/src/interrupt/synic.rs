@@ -48,6 +48,8 @@ const EVENT_FLAGS: usize = PAGE;
 const INPUT: usize = 2 * PAGE;
 const OUTPUT: usize = 3 * PAGE;
 const ALL: usize = 4 * PAGE;
+/// Bytes that a source has in either page.
+const SLOT: usize = 256;
 
 /// Who L1 is to the host: an open-source system without a number of its own.
 const GUEST_OS_ID: u64 = 1 << 63 | 0x7f << 56 | 1;
@@ -186,10 +188,19 @@ pub(crate) fn take_proxied() -> Left {
 /// The host has left something for this CPU. Context: interrupt handler.
 pub(super) fn handle() {
     SYNIC_INTERRUPTS.add();
-    if take_proxied() == Left::Perhaps {
+    if take_proxied() == Left::Perhaps || has_more() {
         crate::l2::synic_hint();
     }
     apic::end_of_interrupt();
+}
+
+/// Whether there is anything else than proxied interrupts. Reads 65 words.
+fn has_more() -> bool {
+    let Some(window) = PAGES.get(cpus::current()).and_then(Once::get) else { return false };
+    let slot = usize::from(SintIndex::REDIRECTED_VMBUS.get()) * SLOT;
+    let is_set = |word: &AtomicU32| word.load(Ordering::Relaxed) != 0;
+    window.words(MESSAGES + slot, 4).is_some_and(|words| words.iter().any(is_set))
+        || window.words(EVENT_FLAGS + slot, SLOT).is_some_and(|words| words.iter().any(is_set))
 }
 
 /// The CPU that takes messages.

@@ -22,7 +22,7 @@ use tdcall::{
 };
 use x86_64::instructions::interrupts;
 
-use super::{devices, fields, halt, io_apic, sent, serial, vcpu::Vcpu, vm::vm};
+use super::{devices, fields, halt, io_apic, sent, serial, vcpu::Vcpu, vm::vm, vmbus};
 use crate::{
     cpus,
     interrupt::{
@@ -177,6 +177,7 @@ fn say_figures() {
     sent::say(paravisor::width::index(vm().cpus.into()));
     say_events();
     say_proxied();
+    vmbus::say();
     say_rejected();
     let shared = visibility::shared_pages();
     if shared != 0 {
@@ -185,6 +186,11 @@ fn say_figures() {
     for (reason, count) in counters::exits().filter(|(_, count)| *count != 0) {
         info!("exits: reason={reason} count={count}");
     }
+    say_counts();
+}
+
+/// What was counted on its own.
+fn say_counts() {
     let counted: &[(&str, &Counter)] = &[
         ("virtualization_exceptions", &counters::VIRTUALIZATION_EXCEPTIONS),
         ("unexpected_interrupts", &counters::UNEXPECTED_INTERRUPTS),
@@ -202,6 +208,7 @@ fn say_figures() {
         ("host_refusals", &counters::HOST_REFUSALS),
         ("crashes", &counters::CRASHES),
         ("shared_touched", &counters::SHARED_TOUCHED),
+        ("vmbus_stray_messages", &counters::VMBUS_STRAY_MESSAGES),
         ("dropped_events", &counters::DROPPED_EVENTS),
     ];
     let nonsense = io_apic::nonsense();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a notification by the host may be about: a quote, or a device that was taken away.
+//! What a notification by the host may be about: a quote, or a device that was taken away; and what it may have
+//! left for this CPU's SynIC.
 //!
 //! The host does not say which, and several come as one, so each is looked at. A quote's status is looked at
 //! by the handler. Devices are asked for by calls to the host, which a handler does not make: it leaves a
@@ -17,7 +18,7 @@ use paravisor::hyperv_host::proxy::Left;
 use spin::Once;
 use x86_64::instructions::interrupts;
 
-use super::{devices, quote, signals, vcpu::Vcpu};
+use super::{devices, fields::Refused, quote, signals, vcpu::Vcpu, vmbus};
 use crate::{
     cpus,
     interrupt::{event_notify, synic},
@@ -48,7 +49,7 @@ pub(crate) fn synic_hint() {
 }
 
 /// Looks at what this CPU was told of. Context: IF=0 before and after.
-pub(super) fn serve(vcpu: &Vcpu) {
+pub(super) fn serve(vcpu: &Vcpu) -> Result<(), Refused> {
     quote::settle(vcpu);
     if synic::take_proxied() == Left::Perhaps {
         synic_hint();
@@ -59,4 +60,5 @@ pub(super) fn serve(vcpu: &Vcpu) {
         devices::forget_removed(vcpu);
         interrupts::disable();
     }
+    vmbus::serve(vcpu)
 }

@@ -51,7 +51,7 @@ pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
                 return Ok(Halt::Work);
             }
             Some(Signal::Event) => {
-                events::serve(vcpu);
+                events::serve(vcpu)?;
                 continue;
             }
             // A CPU that runs, if only to halt, ignores it.

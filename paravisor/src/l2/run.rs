@@ -26,6 +26,7 @@ use super::{
     signals::{self, Signal},
     vcpu::{Place, Vcpu},
     vm::vm,
+    vmbus,
 };
 use crate::{apic, epitaph::give_up, interrupt::counters::DROPPED_EVENTS};
 
@@ -40,6 +41,9 @@ pub(crate) fn run(index: usize) -> ! {
         Ok(vcpu) => vcpu,
         Err(refused) => give_up(format_args!("L2 cannot be set up: {refused}")),
     };
+    if let Err(refused) = vmbus::begin(&vcpu) {
+        give_up(format_args!("the timer cannot be set: {refused}"));
+    }
     let started = if index == 0 { vcpu.start_first() } else { wait_for_start(&mut vcpu) };
     if let Err(refused) = started {
         give_up(format_args!("L2 cannot be started: {refused}"));
@@ -226,7 +230,7 @@ fn take_signals(vcpu: &mut Vcpu) -> Result<(), Refused> {
         match signal {
             Signal::Init => wait_for_start(vcpu)?,
             Signal::Nmi => exit::nmi::give(vcpu)?,
-            Signal::Event => events::serve(vcpu),
+            Signal::Event => events::serve(vcpu)?,
             // A CPU that runs ignores it.
             Signal::StartUp(_) => {}
         }
@@ -245,7 +249,7 @@ fn wait_for_start(vcpu: &mut Vcpu) -> Result<(), Refused> {
         match signals::take(vcpu.index) {
             Some(Signal::StartUp(page)) => break Place::RealMode(page),
             Some(Signal::Init | Signal::Nmi) => continue,
-            Some(Signal::Event) => events::serve(vcpu),
+            Some(Signal::Event) => events::serve(vcpu)?,
             None => {}
         }
         if let Some(entry) = vm().others.called(vcpu.index) {

@@ -24,6 +24,7 @@ use super::{
     io_apic::Levels,
     quote,
     vm::{VM, vm},
+    vmbus,
 };
 use crate::cpus;
 
@@ -195,7 +196,8 @@ impl Vcpu {
 
     /// When something is due here: L2's timer, or the end of L1's patience with the host.
     pub(super) fn deadline(&self) -> Option<u64> {
-        let due = [self.apic.timer.deadline(), quote::deadline(self.index)];
+        let due =
+            [self.apic.timer.deadline(), quote::deadline(self.index), vmbus::deadline(self.index)];
         due.into_iter().flatten().min()
     }
 
@@ -219,6 +221,9 @@ impl Vcpu {
         }
         if quote::deadline(self.index).is_some_and(|deadline| deadline <= cpu::tsc()) {
             quote::expire(self);
+        }
+        if vmbus::deadline(self.index).is_some_and(|deadline| deadline <= cpu::tsc()) {
+            vmbus::retry();
         }
         self.arm_timer()
     }

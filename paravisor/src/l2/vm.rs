@@ -38,6 +38,8 @@ pub(super) struct Vm {
     pub(super) timer_ratio: u64,
     /// TSC ticks for which a quote is waited for.
     pub(super) quote_ticks: u64,
+    /// Packets to send over each VMBus channel that answers.
+    pub(super) echo: u64,
     /// TSC ticks of a millisecond.
     pub(super) millisecond: u64,
     /// The hypervisor that L2 sees.
@@ -82,6 +84,7 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         shared_bit,
         timer_ratio: megahertz,
         quote_ticks: u64::from(options.quote_timeout) * (megahertz * CRYSTAL_HZ / 1000),
+        echo: options.echo,
         millisecond: megahertz * CRYSTAL_HZ / 1000,
         identity: options.identity,
         hyperv: hyperv::constants(megahertz, CRYSTAL_HZ),

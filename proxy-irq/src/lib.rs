@@ -149,7 +149,7 @@ pub use block::RelayBlock;
 pub use counters::Figures;
 pub use drain::{Aside, Drained};
 pub use enter_state::{EnterState, Kick, Work};
-pub use mailbox::Ticket;
+pub use mailbox::{Arrived, Filter, Messages, Ticket};
 pub use map::Relay;
 pub use mapping::{
     Grant, Listed, MapError, Mapping, Masking, Mode, Promotion, Reason, Source, Stale,

@@ -7,7 +7,8 @@
 //! nothing any more; it needs no grace period and no fence of its own.
 //!
 //! Requests are bits, so the mailbox cannot overflow and needs no queue: 32 unmaps of one CPU are one
-//! visit. They are numbered, and the owner publishes the number up to which it has served, so a
+//! visit. What they change is read before the owner looks what has arrived ([`RelayBlock::service_after`]), so
+//! that an interrupt which was sent before a request is never younger than that look. They are numbered, and the owner publishes the number up to which it has served, so a
 //! request can be waited for by anyone, at any time, without the control plane's lock; and two owners
 //! that wait for each other still serve each other's requests.
 //!
@@ -23,9 +24,9 @@
 use core::task::Poll;
 
 use crate::{
-    block::{Mailbox, RelayBlock},
+    block::RelayBlock,
     enter_state::{Kick, Work},
-    reserved_vector::{L2Vector, Slot},
+    reserved_vector::{L2Vector, SLOTS, Slot},
     slot::{HELD_BANK, SlotWord, Target, VECTOR_BANKS},
     sync::Ordering,
 };
@@ -41,6 +42,44 @@ pub struct Ticket<'a> {
     pub(crate) number: u64,
     /// The slot that is out of use until the request is served.
     pub(crate) leaving: Option<Slot>,
+}
+
+/// What the owner was asked for, taken out of the mailbox.
+#[derive(Debug)]
+struct Requests {
+    /// Up to which request this is all; `None` if some were put back.
+    number: Option<u64>,
+    slots: u32,
+    wanted: [u64; SLOTS],
+    mapped: u32,
+    revoked: [u32; VECTOR_BANKS],
+}
+
+/// What a request is about to do to the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// Nothing is taken out of it.
+    Stays,
+    /// A vector is taken out of it.
+    Shrinks,
+}
+
+/// What has arrived on a CPU before it executes requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// The dword of L1's IRR that holds the reserved block.
+    pub reserved_irr: u32,
+    /// Whether the messages of the host were taken.
+    pub messages: Messages,
+}
+
+/// Whether messages of the host are left that may be older than a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Messages {
+    /// There are none.
+    Taken,
+    /// There may be.
+    Left,
 }
 
 impl Ticket<'_> {
@@ -76,24 +115,95 @@ impl RelayBlock {
     #[inline]
     pub fn service(&self, reserved_irr: impl FnOnce() -> u32) {
         if self.remote_pending().load(Ordering::Relaxed) & Work::MAILBOX.bits() != 0 {
-            self.serve(reserved_irr());
+            self.serve(reserved_irr);
+        }
+    }
+
+    /// Executes requests as [`service`](Self::service) does, but none before what was sent ahead of it
+    /// has arrived.
+    ///
+    /// `arrived` is called once the requests are known. It says which reserved vectors pend in L1, and
+    /// brings to [`post_remote`](Self::post_remote) what the host has asked for by messages, if the filter is about
+    /// to shrink. A slot whose vector pends stays as it is, and so does a filter for which messages are left; the
+    /// request stands then, and the caller lets interrupts through before it comes again.
+    ///
+    /// Context: as [`service`](Self::service).
+    #[inline]
+    pub fn service_after(&self, arrived: impl FnOnce(Filter) -> Arrived) {
+        if self.remote_pending().load(Ordering::Relaxed) & Work::MAILBOX.bits() != 0 {
+            self.serve_after(arrived);
         }
     }
 
     #[cold]
-    fn serve(&self, reserved_irr: u32) {
+    fn serve(&self, reserved_irr: impl FnOnce() -> u32) {
+        let asked = self.take_requests();
+        self.execute(&asked, reserved_irr());
+    }
+
+    #[cold]
+    fn serve_after(&self, arrived: impl FnOnce(Filter) -> Arrived) {
+        let mut asked = self.take_requests();
+        let shrinks = asked.revoked.iter().any(|bits| *bits != 0);
+        let Arrived { reserved_irr, messages } =
+            arrived(if shrinks { Filter::Shrinks } else { Filter::Stays });
+        self.put_back(&mut asked, reserved_irr, messages);
+        self.execute(&asked, reserved_irr);
+    }
+
+    fn take_requests(&self) -> Requests {
         self.remote_pending().fetch_and(!Work::MAILBOX.bits(), Ordering::SeqCst);
         let number = self.mailbox.requested.load(Ordering::Acquire);
-        let changed = self.mailbox.slots.swap(0, Ordering::Acquire);
-        Slot::in_bits(changed).for_each(|slot| self.adopt(slot));
-        let mapped = self.mailbox.mapped.swap(0, Ordering::Acquire);
-        if changed | mapped != 0 {
-            self.redirect(changed | mapped);
+        let slots = self.mailbox.slots.swap(0, Ordering::Acquire);
+        let mut wanted = [0; SLOTS];
+        for slot in Slot::in_bits(slots) {
+            wanted[slot.index()] = self.mailbox.wanted[slot.index()].load(Ordering::Relaxed);
         }
-        Slot::in_bits(changed).for_each(|slot| self.settle_held(slot));
-        self.withdraw_revoked();
-        self.mailbox.reserved_irr.store(reserved_irr, Ordering::Relaxed);
-        self.mailbox.served.store(number, Ordering::Release);
+        let mapped = self.mailbox.mapped.swap(0, Ordering::Acquire);
+        let mut revoked = [0; VECTOR_BANKS];
+        for (bits, word) in revoked.iter_mut().zip(&self.mailbox.revoked) {
+            if word.load(Ordering::Relaxed) != 0 {
+                *bits = word.swap(0, Ordering::Acquire);
+            }
+        }
+        Requests { number: Some(number), slots, wanted, mapped, revoked }
+    }
+
+    /// Leaves for the next time what must not be done before something else has arrived.
+    fn put_back(&self, asked: &mut Requests, reserved_irr: u32, messages: Messages) {
+        let late = asked.slots & reserved_irr;
+        if late != 0 {
+            asked.slots &= !late;
+            asked.number = None;
+            self.mailbox.slots.fetch_or(late, Ordering::Release);
+        }
+        if messages == Messages::Left {
+            for (bits, word) in asked.revoked.iter_mut().zip(&self.mailbox.revoked) {
+                if *bits != 0 {
+                    word.fetch_or(core::mem::take(bits), Ordering::Release);
+                    asked.number = None;
+                }
+            }
+        }
+        if asked.number.is_none() {
+            self.remote_pending().fetch_or(Work::MAILBOX.bits(), Ordering::SeqCst);
+        }
+    }
+
+    fn execute(&self, asked: &Requests, reserved_irr: u32) {
+        let Requests { number, slots, wanted, mapped, revoked } = asked;
+        for slot in Slot::in_bits(*slots) {
+            self.adopt(slot, SlotWord::from_raw(wanted[slot.index()]));
+        }
+        if slots | mapped != 0 {
+            self.redirect(slots | mapped);
+        }
+        Slot::in_bits(*slots).for_each(|slot| self.settle_held(slot));
+        self.withdraw(revoked);
+        if let Some(number) = number {
+            self.mailbox.reserved_irr.store(reserved_irr, Ordering::Relaxed);
+            self.mailbox.served.store(*number, Ordering::Release);
+        }
     }
 
     /// Asks the owner to give `slot` a new word. Control plane only.
@@ -135,8 +245,7 @@ impl RelayBlock {
     }
 
     /// Gives `slot` the word that is wanted for it.
-    fn adopt(&self, slot: Slot) {
-        let word = SlotWord::from_raw(self.mailbox.wanted[slot.index()].load(Ordering::Relaxed));
+    fn adopt(&self, slot: Slot, word: SlotWord) {
         if matches!(word.target(), Some(Target::Banked(_))) {
             self.announce_banked(slot);
         }
@@ -163,14 +272,15 @@ impl RelayBlock {
     }
 
     /// Shrinks the filter, after letting in what was posted while it was wider.
-    fn withdraw_revoked(&self) {
-        let Mailbox { revoked, allowed, .. } = &*self.mailbox;
-        for bank in 0..VECTOR_BANKS {
-            if revoked[bank].load(Ordering::Acquire) != 0 {
-                self.add_to_virr(|| self.admit_remote());
-                self.make_drain_look_everywhere();
-                let bits = revoked[bank].swap(0, Ordering::Acquire);
-                allowed[bank].fetch_and(!bits, Ordering::Relaxed);
+    fn withdraw(&self, revoked: &[u32; VECTOR_BANKS]) {
+        if revoked.iter().all(|bits| *bits == 0) {
+            return;
+        }
+        self.add_to_virr(|| self.admit_remote());
+        self.make_drain_look_everywhere();
+        for (allowed, bits) in self.mailbox.allowed.iter().zip(revoked) {
+            if *bits != 0 {
+                allowed.fetch_and(!bits, Ordering::Relaxed);
             }
         }
     }

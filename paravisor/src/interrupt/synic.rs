@@ -185,6 +185,19 @@ pub(crate) fn take_proxied() -> Left {
     proxy::pump(&page, &mut ThisCpu(cpu))
 }
 
+/// As [`take_proxied`], and also what the host has not yet put into the slot: it does so when it is told that the slot
+/// is free, whether or not it has said that it waits for that.
+pub(crate) fn take_all_proxied() -> Left {
+    if !is_on(cpus::current()) {
+        return Left::Nothing;
+    }
+    if take_proxied() == Left::Perhaps {
+        return Left::Perhaps;
+    }
+    end_of_message();
+    take_proxied()
+}
+
 /// The host has left something for this CPU. Context: interrupt handler.
 pub(super) fn handle() {
     SYNIC_INTERRUPTS.add();

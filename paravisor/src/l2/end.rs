@@ -27,7 +27,7 @@ use crate::{
     cpus,
     interrupt::{
         counters::{self, Counter},
-        synic,
+        synic, vectors,
     },
     memory::visibility,
 };
@@ -137,8 +137,14 @@ fn say_proxied() {
 /// What the host has raised and L2 had not configured, by vector: as posted interrupts of L1, and as
 /// interrupts asked for by messages, on all CPUs together.
 fn say_rejected() {
-    let posted = |vector: u8| counters::UNEXPECTED_OF_VECTOR[usize::from(vector)].get();
     let cpus = 0..paravisor::width::index(vm().cpus.into());
+    let posted = |vector: u8| match (vectors::RELAY.slot(vector), vector) {
+        (Some(slot), _) => {
+            cpus.clone().map(|cpu| u64::from(cpus::relay_block(cpu).spurious(slot))).sum()
+        }
+        (None, vectors::SPURIOUS) => counters::SPURIOUS_INTERRUPTS.get(),
+        (None, _) => counters::UNEXPECTED_OF_VECTOR[usize::from(vector)].get(),
+    };
     let proxied = |vector: u8| match L2Vector::new(vector) {
         Some(vector) => {
             cpus.clone().map(|cpu| u64::from(cpus::relay_block(cpu).filtered(vector))).sum()

@@ -7,7 +7,7 @@
 //! messages before it was told otherwise: it is taken before the filter closes.
 
 use paravisor::hyperv_host::proxy::Left;
-use proxy_irq::{RelayBlock, Work};
+use proxy_irq::{Arrived, Filter, Messages, RelayBlock, Work};
 
 use super::forward;
 use crate::{apic, interrupt::synic};
@@ -29,10 +29,17 @@ pub(super) fn serve(block: &RelayBlock) -> Served {
 
 #[cold]
 fn serve_some(block: &RelayBlock) -> Served {
-    if apic::reserved_irr() != 0 || synic::take_proxied() == Left::Perhaps {
+    if apic::reserved_irr() != 0 {
         return Served::NotYet;
     }
     forward::pass_on(block, block.take_forwarded());
-    block.service(apic::reserved_irr);
-    Served::All
+    block.service_after(|filter| Arrived {
+        messages: match filter {
+            Filter::Shrinks if synic::take_all_proxied() == Left::Perhaps => Messages::Left,
+            Filter::Shrinks | Filter::Stays => Messages::Taken,
+        },
+        // Looked at last: what the host was told before is about interrupts that have arrived by now.
+        reserved_irr: apic::reserved_irr(),
+    });
+    if block.work().contains(Work::MAILBOX) { Served::NotYet } else { Served::All }
 }

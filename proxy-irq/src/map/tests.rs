@@ -4,7 +4,8 @@ use std::{boxed::Box, collections::BTreeSet, vec::Vec};
 
 use super::*;
 use crate::{
-    enter_state::Kick,
+    enter_state::{Kick, Work},
+    mailbox::{Arrived, Filter, Messages},
     slot::Target,
     told::{self, Told},
     virtual_apic::Register,
@@ -349,4 +350,47 @@ fn a_request_to_a_cpu_in_l2_needs_a_kick_until_it_is_served() {
     serve(&blocks[0]);
     assert!(blocks[0].try_enter_l2().is_ok());
     assert_eq!(ticket.kick(), Kick::NotNeeded);
+}
+
+#[test]
+fn a_slot_is_left_only_after_what_was_sent_to_it() {
+    let blocks = blocks();
+    let (mut relay, block) = (relay(&blocks), &blocks[0]);
+    let mapping = relay.map(0, vector(0x51), source(0)).unwrap();
+    serve(block);
+    let ticket = relay.unmap(mapping).unwrap();
+    block.service_after(|filter| {
+        assert_eq!(filter, Filter::Stays);
+        Arrived { reserved_irr: 1, messages: Messages::Taken }
+    });
+    assert!(ticket.poll().is_pending());
+    assert!(block.work().contains(Work::MAILBOX), "it is to be served again");
+    block.on_posted(Slot::new(0).unwrap());
+    block.service_after(|_| Arrived { reserved_irr: 0, messages: Messages::Taken });
+    assert!(ticket.poll().is_ready());
+    let drained = block.drain(0);
+    assert_eq!((drained.rvi, drained.aside), (0x51, false));
+    assert_eq!((block.figures().relayed, block.figures().spurious), (1, 0));
+}
+
+#[test]
+fn a_filter_shrinks_only_after_the_messages_were_taken() {
+    let blocks = blocks();
+    let (mut relay, block) = (relay(&blocks), &blocks[0]);
+    let grant = relay.grant(0, vector(0x51), source(0)).unwrap();
+    let ticket = relay.revoke(grant).unwrap();
+    block.service_after(|filter| {
+        assert_eq!(filter, Filter::Shrinks);
+        Arrived { reserved_irr: 0, messages: Messages::Left }
+    });
+    assert!(ticket.poll().is_pending());
+    block.service_after(|_| {
+        let _ = block.post_remote(vector(0x51));
+        Arrived { reserved_irr: 0, messages: Messages::Taken }
+    });
+    assert!(ticket.poll().is_ready());
+    assert_eq!(block.drain(0).rvi, 0x51);
+    let _ = block.post_remote(vector(0x51));
+    let _ = block.drain(0);
+    assert_eq!((block.figures().relayed, block.filtered(vector(0x51))), (1, 1));
 }

@@ -30,6 +30,8 @@ mod map;
 
 mod unmap;
 
+mod switch;
+
 mod teardown;
 
 mod mailbox;

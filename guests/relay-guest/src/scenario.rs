@@ -10,6 +10,7 @@
 //! | paced        | `count` rounds over the doorbell's entries, one ring at a time |
 //! | burst        | `count` rounds, all entries of a round at once |
 //! | storm        | `count` rounds without waiting; rings may merge |
+//! | ways         | entries change their way while they are being rung: posted, proxied |
 //! | unmap        | `count` changes to entries that are being rung |
 //! | stress       | bursts of an emulator on all CPUs while other entries change under fire |
 //! | sweep        | the way named after a colon, over and over: see `sweep` |
@@ -48,6 +49,9 @@ mod storm;
 
 /// Entries change while they are being rung.
 mod unmap;
+
+/// The way of entries changes while they are being rung.
+mod ways;
 
 /// Everything at once.
 mod stress;
@@ -152,6 +156,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "burst" => exact::exchange(machine, Pace::Burst, 8, 100),
         "storm" => storm::run(machine),
         "unmap" => unmap::run(machine),
+        "ways" => ways::run(machine),
         "stress" => stress::run(machine),
         "masters" => masters::run(machine),
         "exhaust" => exhaust::run(machine),

@@ -140,9 +140,14 @@ impl Doorbell {
         self.registers.write(DOORBELL, RING_PEER);
     }
 
+    /// Whether the last command is done.
+    pub(crate) fn is_done(&self) -> bool {
+        self.memory.read(DONE) == self.sequence.get()
+    }
+
     /// Waits until the last command is done.
     pub(crate) fn await_done(&self) -> Result<(), Failure> {
-        wait::poll_until("the end of a command", || self.memory.read(DONE) == self.sequence.get())?;
+        wait::poll_until("the end of a command", || self.is_done())?;
         match self.memory.read(ABORT) {
             0 => Ok(()),
             code => Err(Failure::Aborted(code)),

@@ -60,7 +60,18 @@ pub(crate) fn exact(
     })?;
     bell.await_done()?;
     wait::until_quiet(wait::SHORT);
-    entries.clone().try_for_each(|entry| {
+    all_taken(bell, &before, entries, rounds)
+}
+
+/// Checks that each of `entries` was taken `rounds` times since `before`.
+pub(crate) fn all_taken(
+    bell: &Doorbell,
+    before: &Counts,
+    mut entries: Range<u16>,
+    rounds: u32,
+) -> Result<(), Failure> {
+    let wanted = u64::from(rounds);
+    entries.try_for_each(|entry| {
         let handled = before.since(entry);
         if handled == wanted && bell.is_settled(entry) {
             Ok(())

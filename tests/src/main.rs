@@ -57,6 +57,9 @@ mod removal;
 /// Quotes, and how they are told of.
 mod quotes;
 
+/// A host that proxies interrupts, and speaks VMBus.
+mod proxied;
+
 /// Hosts that do what no host should.
 mod hostile;
 
@@ -109,6 +112,7 @@ fn scenarios() -> Vec<Trial> {
         misuse::scenarios(),
         removal::scenarios(),
         quotes::scenarios(),
+        proxied::scenarios(),
         hostile::scenarios(),
         bad_start::scenarios(),
         bad_guest::scenarios(),

@@ -153,6 +153,12 @@ impl Stand {
         self
     }
 
+    /// Puts a host of Hyper-V's kind around the TD.
+    pub(crate) fn hyper_v(mut self) -> Self {
+        self.machine.host = "hyperv".to_owned();
+        self
+    }
+
     /// Gives QEMU more words.
     pub(crate) fn qemu_options(mut self, words: &[&str]) -> Self {
         self.machine.qemu_options.extend(words.iter().map(|word| (*word).to_owned()));

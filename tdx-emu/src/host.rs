@@ -99,6 +99,10 @@ mod quote;
 /// What a host of Hyper-V's kind has more.
 mod hyperv;
 
+/// Every vector on every virtual CPU.
+#[cfg(any(target_os = "none", test))]
+mod campaign;
+
 /// What the host does to test L1.
 #[cfg(target_os = "none")]
 mod hostile;

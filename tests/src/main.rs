@@ -60,6 +60,9 @@ mod quotes;
 /// A host that proxies interrupts, and speaks VMBus.
 mod proxied;
 
+/// A host that raises every vector there is.
+mod campaign;
+
 /// Hosts that do what no host should.
 mod hostile;
 
@@ -113,6 +116,7 @@ fn scenarios() -> Vec<Trial> {
         removal::scenarios(),
         quotes::scenarios(),
         proxied::scenarios(),
+        campaign::scenarios(),
         hostile::scenarios(),
         bad_start::scenarios(),
         bad_guest::scenarios(),

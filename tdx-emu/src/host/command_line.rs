@@ -15,6 +15,7 @@
 //! | `relay_stride` | bytes between its blocks                          | `0`                   |
 //! | `devices`      | PCI ids given to the TD                           | `1234:11e8,1af4:1110` |
 //! | `unasked`      | `vector:count`: posted to the first CPU as it halts | none                |
+//! | `campaign`     | rounds over all vectors on all virtual CPUs, once they have halted | `0`  |
 //! | `flood`        | `lanes:total`: rung in bursts on each CPU, see `provoke` | none         |
 //! | `sweep`        | `vector:lanes:starter:cpu[:echo]`: rung after each instruction of L1, see `provoke` | none |
 //! | `smis`         | `plain:count`, or `machine-check`: hit L2 after the first CPU halted | none |
@@ -105,6 +106,8 @@ pub(crate) struct CommandLine {
     pub(crate) relay_stride: u64,
     /// Interrupts that nobody asks for.
     pub(crate) unasked: Option<Unasked>,
+    /// Rounds over all vectors on all virtual CPUs.
+    pub(crate) campaign: u64,
     /// A device that is taken away.
     pub(crate) removal: Option<Removal>,
     /// System-management interrupts.
@@ -141,6 +144,7 @@ impl Default for CommandLine {
             relay_table: None,
             relay_stride: 0,
             unasked: None,
+            campaign: 0,
             smis: None,
             removal: None,
             flood: None,
@@ -226,6 +230,7 @@ impl CommandLine {
             }
             "devices" => self.devices = devices(value).ok_or(bad("up to 8 vendor:device"))?,
             "unasked" => self.unasked = Some(unasked(value).ok_or(bad("vector:count"))?),
+            "campaign" => self.campaign = number(value).ok_or(bad("a number of rounds"))?,
             "removal" => {
                 self.removal = Some(removal(value).ok_or(bad("vendor:device:reads"))?);
             }

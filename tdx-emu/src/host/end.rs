@@ -100,6 +100,9 @@ fn say_interrupts(td: &Td) {
     if let Some(hyperv) = td.hyperv.as_ref().filter(|hyperv| !hyperv.is_empty()) {
         log::info!("hyperv: {hyperv}");
     }
+    if !td.campaign.is_empty() {
+        log::info!("campaign: {}", td.campaign);
+    }
     if td.smis.exits() != 0 {
         log::info!("smis: exits={}", td.smis.exits());
     }

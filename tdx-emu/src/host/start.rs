@@ -20,6 +20,7 @@ use tdvf::Image;
 use super::{
     build_td::{self, Failure, Named},
     build_vcpu,
+    campaign::Campaign,
     command_line::{CommandLine, Flavour},
     console::Console,
     end, hand_off,
@@ -145,6 +146,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         quoting: Quoting::new(line.quotes, line.unnotified),
         hyperv: (line.flavour == Flavour::Hyperv).then(|| Partition::new(line.hyperv, vcpus)),
         unasked: UnaskedInterrupts::new(line.unasked),
+        campaign: Campaign::new(line.campaign, vcpus),
         smis: Smis::new(line.smis),
         resume_l1: line.resume_l1,
         conversion: line.conversion,

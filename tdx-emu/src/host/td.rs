@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use spin::{Mutex, Once};
 
 use super::{
+    campaign::{Campaign, Raise, Way},
     command_line::Conversion,
     console::Console,
     hostile::{Smis, UnaskedInterrupts},
@@ -50,6 +51,8 @@ pub(crate) struct Td {
     pub(crate) hyperv: Option<Partition<TheTd>>,
     /// Interrupts that it did not ask for.
     pub(crate) unasked: UnaskedInterrupts,
+    /// Every vector, raised in vain.
+    pub(crate) campaign: Campaign,
     /// System-management interrupts.
     pub(crate) smis: Smis,
     /// Whether L1 goes on when L2 was given memory.
@@ -79,8 +82,22 @@ impl Td {
     /// Does what the host has to do for a virtual CPU before it is entered, and while it halts.
     pub(crate) fn attend(&'static self, vcpu: &Vcpu) {
         self.quoting.poll(self);
+        self.raise_in_vain(vcpu);
         if let Some(hyperv) = &self.hyperv {
             hyperv.attend(vcpu);
+        }
+    }
+
+    /// Raises the next vector of the campaign, if there is one.
+    fn raise_in_vain(&self, vcpu: &Vcpu) {
+        let Some(Raise { vector, way }) = self.campaign.next(vcpu.index) else { return };
+        if let Some(hyperv) = &self.hyperv {
+            hyperv.proxy(vcpu.index, vector);
+        }
+        match way {
+            Way::Posted => vcpu.post(vector),
+            Way::Nmi => vcpu.post_nmi(),
+            Way::Message => {}
         }
     }
 

@@ -17,13 +17,14 @@ fn nothing_said_gives_the_defaults() {
 #[test]
 fn every_key_is_understood() {
     let text = "flavour=hyperv redirect=0 vmbus=5.3 rescind=9 vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
-                relay_stride=768 devices=8086:100e unasked=0x5f:10 conversion=parts \
+                relay_stride=768 devices=8086:100e unasked=0x5f:10 campaign=3 conversion=parts \
                 resume=l1 sweep=0x5f:32:0x40:1:84 \
                 flood=8:1000 quotes=reverse unnotified=1 smis=plain:5 removal=1af4:1110:9";
     let parsed = CommandLine::parse(text).unwrap();
     assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
     assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
     assert_eq!(parsed.unasked, Some(Unasked { vector: 95, count: 10 }));
+    assert_eq!(parsed.campaign, 3);
     assert_eq!((parsed.conversion, parsed.resume_l1), (Conversion::Parts, true));
     assert_eq!(parsed.removal.map(|removal| removal.reads), Some(9));
     assert_eq!(parsed.smis, Some(PlannedSmis::Plain(5)));
@@ -62,6 +63,7 @@ fn a_mistake_is_named() {
         "vmbus=4.0",
         "rescind=no",
         "unasked=8:1",
+        "campaign=all",
         "conversion=maybe",
         "resume=l3",
         "quotes=real",

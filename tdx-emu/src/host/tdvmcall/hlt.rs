@@ -19,6 +19,7 @@ pub(super) fn answer(td: &'static Td, vcpu: &Vcpu, registers: &Registers) -> Vmc
     let halt = Halt::of(registers.r12);
     td.unasked.post_one(vcpu);
     td.smis.raise_one(vcpu);
+    td.campaign.begin(vcpu.index);
     td.attend(vcpu);
     while !halt.ends(&vcpu.nmis, || is_awake(vcpu)) {
         end::check();

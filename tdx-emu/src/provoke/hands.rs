@@ -61,7 +61,7 @@ pub(crate) fn before(vm: usize, vmcb: Vmcb, trapped: Trapped) {
     {
         // Awaited before it is rung: another CPU may be quick.
         let target = sweep.target();
-        let waits = sweep.rung(observe::relayed_as(target, vector));
+        let waits = sweep.rung(vector, observe::relayed_as(target, vector));
         if observe::is_banked(target, vector) {
             sweep.note_banked();
         }

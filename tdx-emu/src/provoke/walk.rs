@@ -12,7 +12,8 @@
 //! A ring may end elsewhere than where it is rung: L1 passes it on to another CPU, or L2 sends an interrupt to the
 //! CPU that walks for each ring that it takes (the *echo*). What is awaited is always what comes in the end, and
 //! where. If it is rung on another CPU than the one that walks, this one waits at its boundary until the other has
-//! posted and is back in L2: so the whole of that post, its kick included, falls between two instructions.
+//! taken the ring, posted and is back in L2: so the whole of that post, its kick included, falls between two
+//! instructions. That something was posted is not enough: it may be what began the walk.
 //!
 //! What is awaited on the CPU that walks must be taken when L2 runs next there: what L2 takes only after another
 //! exit was left lying and is counted as tardy. An exit for an interrupt of L1 is no such one: it may come before
@@ -91,6 +92,17 @@ enum Phase {
     Walking,
 }
 
+/// How far a CPU that was rung for the one that walks has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// It has still to take this reserved vector.
+    Awaited(u8),
+    /// It took it, and has still to post what it stands for.
+    Taken,
+    /// It posted and is back in L2, or is not asked.
+    Given,
+}
+
 /// A sweep on its way.
 #[derive(Debug)]
 pub(crate) struct Sweep {
@@ -114,8 +126,8 @@ pub(crate) struct Sweep {
     /// What is awaited, and what ever was: vectors of L2, and the CPUs that take them.
     awaited: BTreeSet<(usize, u8)>,
     ours: BTreeSet<(usize, u8)>,
-    /// The CPU that was rung has posted what it took, and is back in L2.
-    answered: bool,
+    /// What the CPU that was rung has made of it.
+    answer: Answer,
     /// Another CPU was waited for in vain; that is not done twice.
     is_hopeless: bool,
     figures: Figures,
@@ -139,7 +151,7 @@ impl Sweep {
             suspended: None,
             awaited: BTreeSet::new(),
             ours: BTreeSet::new(),
-            answered: false,
+            answer: Answer::Given,
             is_hopeless: false,
             figures: Figures::NEW,
         }
@@ -256,9 +268,9 @@ impl Sweep {
         Some(BLOCK + lane)
     }
 
-    /// What was to be rung stands for a vector of L2 on the CPU that takes it, or for nothing. Returns whether the CPU
-    /// that walks has to wait for another one's answer.
-    pub(crate) fn rung(&mut self, destination: Option<(usize, u8)>) -> bool {
+    /// What was to be rung, reserved `vector`, stands for a vector of L2 on the CPU that takes it, or for nothing.
+    /// Returns whether the CPU that walks has to wait for another one's answer.
+    pub(crate) fn rung(&mut self, vector: u8, destination: Option<(usize, u8)>) -> bool {
         let Some(destination) = destination else {
             self.figures.unmapped += 1;
             return false;
@@ -267,8 +279,9 @@ impl Sweep {
         self.awaited.insert(awaited);
         self.ours.insert(awaited);
         self.figures.rings += 1;
-        self.answered = self.target() == self.cpu;
-        !self.answered
+        let waits = self.target() != self.cpu;
+        self.answer = if waits { Answer::Awaited(vector) } else { Answer::Given };
+        waits
     }
 
     /// What was rung waits in a bank for a drain.
@@ -278,7 +291,7 @@ impl Sweep {
 
     /// Whether the CPU that was rung has answered.
     pub(crate) fn is_answered(&self) -> bool {
-        self.answered
+        self.answer == Answer::Given
     }
 
     /// The answer is given up.
@@ -286,19 +299,22 @@ impl Sweep {
         self.figures.unanswered += 1;
     }
 
-    /// The CPU that walks, if `cpu` is the one whose answer it waits for.
+    /// The CPU that walks, if `cpu` is the one whose answer it waits for, and has taken what was rung.
     pub(crate) fn waits_for(&self, cpu: usize) -> Option<usize> {
-        let waits = self.phase == Phase::Walking && !self.answered && self.target() == cpu;
-        (waits && self.rings > 0).then_some(self.cpu)
+        let walks = self.phase == Phase::Walking && self.target() == cpu;
+        (walks && self.answer == Answer::Taken).then_some(self.cpu)
     }
 
     /// The CPU that was rung has posted and enters L2.
     pub(crate) fn answer(&mut self) {
-        self.answered = true;
+        self.answer = Answer::Given;
     }
 
     /// L1 takes reserved `vector` on `cpu` before the instruction at `rip`.
     pub(crate) fn taken(&mut self, cpu: usize, vector: u8, rip: u64) {
+        if cpu == self.target() && self.answer == Answer::Awaited(vector) {
+            self.answer = Answer::Taken;
+        }
         let begun = self.phase == Phase::Walking && self.cpu == cpu && self.rings > 0;
         if begun && self.suspended.is_none() && Some(vector) != self.plan.starter {
             self.suspended = Some(rip);

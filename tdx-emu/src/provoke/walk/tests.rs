@@ -11,7 +11,7 @@ fn walk(sweep: &mut Sweep, rips: &[u64]) -> Vec<(u64, u8)> {
     sweep.exited(0, Ran::Yes);
     let rung = rips.iter().filter_map(|&rip| {
         let vector = sweep.boundary(rip, Trapped::Yes)?;
-        assert!(!sweep.rung(Some((0, vector + 0x20))));
+        assert!(!sweep.rung(vector, Some((0, vector + 0x20))));
         Some((rip, vector))
     });
     let rung = rung.collect();
@@ -110,8 +110,13 @@ fn ring_elsewhere(sweep: &mut Sweep, destination: (usize, u8)) {
     sweep.asked(0);
     sweep.exited(0, Ran::Yes);
     assert_eq!(sweep.waits_for(1), None, "nothing was rung");
-    if sweep.boundary(10, Trapped::Yes).is_some() {
-        assert!(sweep.rung(Some(destination)));
+    if let Some(vector) = sweep.boundary(10, Trapped::Yes) {
+        assert!(sweep.rung(vector, Some(destination)));
+        sweep.taken(1, vector - 1, 20);
+        assert_eq!(sweep.waits_for(1), None, "it took what began the walk");
+        sweep.taken(0, vector, 20);
+        assert_eq!(sweep.waits_for(1), None, "another CPU took that vector of its own");
+        sweep.taken(1, vector, 20);
         assert_eq!((sweep.waits_for(0), sweep.waits_for(1)), (None, Some(0)));
         assert!(!sweep.is_answered());
         sweep.answer();
@@ -155,7 +160,7 @@ fn what_ends_on_another_cpu_is_not_tardy_here() {
     sweep.asked(0);
     sweep.exited(0, Ran::Yes);
     assert_eq!(sweep.boundary(10, Trapped::Yes), Some(0x5f));
-    assert!(!sweep.rung(Some((1, 0x7f))));
+    assert!(!sweep.rung(0x5f, Some((1, 0x7f))));
     sweep.entered(0, Refused::No);
     sweep.exited(0, Ran::Yes);
     sweep.delivered(1, 0x7f);

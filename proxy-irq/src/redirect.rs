@@ -26,7 +26,7 @@ use crate::{
     reserved_vector::{L2Vector, Slot},
     slot::{SlotWord, Target, VECTOR_BANKS, is_of_virr},
     sync::{
-        Ordering::{Acquire, Relaxed, SeqCst},
+        Ordering::{Relaxed, SeqCst},
         fence_under_loom,
     },
     virtual_apic::Register,
@@ -100,7 +100,12 @@ impl RelayBlock {
     /// two words.
     pub(crate) fn redirect(&self, slots: u32) {
         Slot::in_bits(slots).for_each(|slot| self.redirect_one(slot));
-        self.look_at(self.only_dword());
+        let known = self.control.only.load(Relaxed);
+        let only = self.only_dword(known, slots);
+        if only != known {
+            self.look_at(only);
+        }
+        debug_assert!(self.is_enough(only), "slots post where no drain looks");
         if self.control.dirty.load(Relaxed) != 0 {
             self.make_drain_look_everywhere();
         }
@@ -152,12 +157,44 @@ impl RelayBlock {
     }
 
     /// Returns the dword of the VIRR that all direct slots post into, 0 if there are several, and if there
-    /// is no direct slot one in which nothing ever pends.
-    fn only_dword(&self) -> u32 {
-        let dwords = self.slots.iter().map(|word| SlotWord::from_raw(word.load(Acquire)).dword());
-        let mut dwords = dwords.filter(|dword| is_of_virr(*dword));
-        let Some(first) = dwords.next() else { return NOTHING_PENDS };
-        if dwords.all(|dword| dword == first) { u32::try_from(first).unwrap_or(0) } else { 0 }
+    /// is no direct slot one in which nothing ever pends. `known` is what it was before `slots` changed:
+    /// what they leave is still enough to look at, so the others are not looked through unless `known`
+    /// says no more than that there were several.
+    fn only_dword(&self, known: u32, slots: u32) -> u32 {
+        if known == 0 {
+            return self.join(NOTHING_PENDS, !0);
+        }
+        match self.join(known, slots) {
+            0 => self.join(NOTHING_PENDS, !0),
+            only => only,
+        }
+    }
+
+    /// Returns the one dword that is both `only` and where those of `slots` that are direct post into; 0
+    /// if there is no such one.
+    fn join(&self, only: u32, slots: u32) -> u32 {
+        let mut only = only;
+        for slot in Slot::in_bits(slots) {
+            let Some(dword) = self.direct_dword(slot) else { continue };
+            if only == NOTHING_PENDS {
+                only = dword;
+            } else if only != dword {
+                return 0;
+            }
+        }
+        only
+    }
+
+    /// Whether a drain that looks at `only` sees what every direct slot posts.
+    fn is_enough(&self, only: u32) -> bool {
+        only == 0
+            || Slot::all().all(|slot| self.direct_dword(slot).is_none_or(|dword| dword == only))
+    }
+
+    /// Returns the dword of the VIRR that `slot` posts into, if it is a direct one.
+    fn direct_dword(&self, slot: Slot) -> Option<u32> {
+        let dword = self.slot_word(slot).dword();
+        is_of_virr(dword).then(|| u32::try_from(dword).unwrap_or(0))
     }
 
     /// Makes the vectors `bits` of `bank` pending, with the trigger mode that they have now; returns
@@ -265,6 +302,30 @@ mod tests {
         let _ = block.post_trusted(vector(0x32));
         let _ = block.drain(0);
         assert!(block.page().vectors(Register::TMR).eq([vector(0x31)]));
+    }
+
+    #[test]
+    fn the_drain_looks_at_one_dword_as_long_as_all_slots_post_there() {
+        let block = RelayBlock::new();
+        block.set_mode(ApicMode::Offload);
+        let dword = |number: u8| u32::try_from(SlotWord::relayed(vector(number)).dword()).unwrap();
+        let give = |index: u8, word: SlotWord| {
+            block.slots[slot(index).index()].store(word.raw(), Relaxed);
+            block.redirect(slot(index).bit());
+            block.control.only.load(Relaxed)
+        };
+        assert_eq!(give(3, SlotWord::unmapped(slot(3))), NOTHING_PENDS);
+        assert_eq!(give(3, SlotWord::relayed(vector(0x51))), dword(0x51));
+        assert_eq!(give(4, SlotWord::relayed(vector(0x5f))), dword(0x51));
+        assert_eq!(give(5, SlotWord::held(slot(5))), dword(0x51));
+        assert_eq!(give(3, SlotWord::relayed(vector(0x91))), 0);
+        assert_eq!(give(5, SlotWord::unmapped(slot(5))), 0);
+        assert_eq!(give(4, SlotWord::unmapped(slot(4))), dword(0x91), "back to one");
+        assert_eq!(
+            give(3, SlotWord::relayed(vector(0x31))),
+            dword(0x31),
+            "moved, with none beside"
+        );
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A way of relaying, with a table for each CPU or one for all.
-pub trait Subject: Sync {
+pub trait Subject: Send + Sync {
     /// What it is.
     fn about(&self) -> About;
 
@@ -114,9 +114,8 @@ impl<V: Variant> Subject for Rig<V> {
         let mut slots = Slot::all();
         let keys = core::array::from_fn(|_| slots.next().map(V::key));
         let Some(keys) = all_of(keys) else { return };
-        V::online(&local, pending);
+        let _online = Online::<V>::enter(&local, pending);
         work(&Reader::<V> { view: &local, pending, keys });
-        V::offline(&local, pending);
     }
 
     fn write(&self, cpu: usize, turn: u64) -> bool {
@@ -127,6 +126,25 @@ impl<V: Variant> Subject for Rig<V> {
 fn all_of<T: Copy>(parts: [Option<T>; SLOTS]) -> Option<[T; SLOTS]> {
     let first = parts[0]?;
     parts.iter().all(Option::is_some).then(|| parts.map(|part| part.unwrap_or(first)))
+}
+
+/// A reader that writers wait for, until it ends, be it by a panic: nobody may wait for what is no more.
+struct Online<'a, V: Variant> {
+    view: &'a V::View,
+    pending: &'a Pending,
+}
+
+impl<'a, V: Variant> Online<'a, V> {
+    fn enter(view: &'a V::View, pending: &'a Pending) -> Self {
+        V::online(view, pending);
+        Self { view, pending }
+    }
+}
+
+impl<V: Variant> Drop for Online<'_, V> {
+    fn drop(&mut self) {
+        V::offline(self.view, self.pending);
+    }
 }
 
 struct Reader<'a, V: Variant> {
@@ -276,25 +294,60 @@ mod tests {
         }
     }
 
+    /// Tells a writer to stop, however the reader's session ends.
+    #[derive(Default)]
+    struct Stop(core::sync::atomic::AtomicBool);
+
+    impl Stop {
+        fn is_set(&self) -> bool {
+            self.0.load(core::sync::atomic::Ordering::Relaxed)
+        }
+    }
+
+    /// Sets it at the end of a scope.
+    struct AtEnd<'a>(&'a Stop);
+
+    impl Drop for AtEnd<'_> {
+        fn drop(&mut self) {
+            self.0.0.store(true, core::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_panics_is_not_waited_for() {
+        for subject in that_relay() {
+            let subject: std::sync::Arc<dyn Subject> = subject.into();
+            let dies = core::panic::AssertUnwindSafe(|| {
+                subject.session(0, &mut |_| std::panic::resume_unwind(Box::new(())));
+            });
+            assert!(std::panic::catch_unwind(dies).is_err());
+            let (send, receive) = std::sync::mpsc::channel();
+            let id = subject.about().id;
+            // Not a scoped thread: if it waits, this test must end nevertheless.
+            let _ = std::thread::spawn(move || send.send(subject.write(0, 0)));
+            let ends = receive.recv_timeout(core::time::Duration::from_secs(60));
+            assert!(ends.is_ok(), "{id} waits");
+        }
+    }
+
     #[test]
     fn nothing_is_lost_while_another_slot_is_written() {
         for subject in that_relay() {
-            let stop = core::sync::atomic::AtomicBool::new(false);
+            let stop = Stop::default();
             let others: Vec<u8> = (0..31).collect();
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     let steps = (0..).filter(|turn| subject.write(0, *turn));
-                    let running = |_: &u64| !stop.load(core::sync::atomic::Ordering::Relaxed);
+                    let running = |_: &u64| !stop.is_set();
                     steps.take_while(running).count()
                 });
+                let _stop = AtEnd(&stop);
                 subject.session(0, &mut |session| {
                     for _ in 0..50 {
                         post_all(session, &others);
                         session.quiescent();
                         assert_eq!(session.drain(), expected(&others), "{}", subject.about().id);
                     }
-                    stop.store(true, core::sync::atomic::Ordering::Relaxed);
-                    session.quiescent();
                 });
             });
         }

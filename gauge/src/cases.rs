@@ -201,6 +201,26 @@ fn map_and_unmap<const CPUS: usize>() {
         let mapping = measured::map(&mut relay, last, vector, black_box(source(1)));
         let ticket = mapping.and_then(|mapping| measured::unmap(&mut relay, mapping));
         black_box(ticket.is_some());
-        blocks[last].service(|| 0);
+        measured::service(&blocks[last]);
+    }
+}
+
+/// A device that has an interrupt on each of 1,024 CPUs goes, a few times: each time the owners have all served.
+#[inline(never)]
+pub(crate) fn teardown_of_1024_cpus() {
+    const CPUS: usize = 1024;
+    const TIMES: usize = 8;
+    let blocks: Box<[RelayBlock]> = (0..CPUS).map(|_| RelayBlock::new()).collect();
+    let Ok(blocks): Result<&[RelayBlock; CPUS], _> = (&*blocks).try_into() else { return };
+    let (Some(reserved), Some(vector)) = (ReservedBlock::new(0x40), contiguous(0)) else { return };
+    let mut relay = Relay::new(blocks, reserved);
+    for _ in 0..TIMES {
+        for cpu in 0..CPUS {
+            let _ = black_box(relay.map(cpu, vector, source(0)));
+        }
+        let mut teardown = relay.unmap_device(source(0).device);
+        blocks.iter().for_each(|block| block.service(|| 0));
+        black_box(measured::poll(&mut teardown).is_ready());
+        relay.finish(teardown);
     }
 }

@@ -37,6 +37,7 @@ fn all() {
     cases::already_pending();
     cases::drains();
     cases::mappings();
+    cases::teardown_of_1024_cpus();
     println!("size block={}", size_of::<RelayBlock>());
     println!("size beside_page={}", size_of::<RelayBlock>() - size_of::<VirtualApicPage>());
 }

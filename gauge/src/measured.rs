@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is counted: one call of the relay each, never inlined, so that callgrind sees a function.
 
+use core::task::Poll;
+
 use proxy_irq::{
-    Drained, Kick, L2Vector, Mapping, Relay, RelayBlock, RemoteWord, Slot, Source, Ticket,
+    Drained, Kick, L2Vector, Mapping, Relay, RelayBlock, RemoteWord, Slot, Source, Teardown, Ticket,
 };
 
 #[inline(never)]
@@ -41,4 +43,14 @@ pub(crate) fn unmap<'a, const CPUS: usize>(
     mapping: Mapping,
 ) -> Option<Ticket<'a>> {
     relay.unmap(mapping).ok()
+}
+
+#[inline(never)]
+pub(crate) fn service(block: &RelayBlock) {
+    block.service(|| 0);
+}
+
+#[inline(never)]
+pub(crate) fn poll<const CPUS: usize>(teardown: &mut Teardown<'_, CPUS>) -> Poll<()> {
+    teardown.poll()
 }

@@ -18,28 +18,22 @@ use crate::{
 #[must_use = "until it is ready, the owners may still act on the old mappings"]
 pub struct Teardown<'a, const CPUS: usize> {
     blocks: &'a [RelayBlock; CPUS],
-    /// Whom, and the number of the request; those that have served it are behind the others.
+    /// Whom, and the number of the request.
     asked: [(usize, u64); CPUS],
     total: usize,
+    /// All from here on have served theirs.
     left: usize,
 }
 
 impl<const CPUS: usize> Teardown<'_, CPUS> {
-    /// Returns whether all owners have made the change. Looks at one word of each CPU that had not
-    /// when it was called last.
+    /// Returns whether all owners have made the change. Looks at one word of each CPU until it finds one
+    /// that has not, and begins with that one when it is called again.
     ///
     /// Context: as [`Ticket::poll`](crate::mailbox::Ticket::poll).
     pub fn poll(&mut self) -> Poll<()> {
-        let mut index = 0;
-        while index < self.left {
-            let (cpu, number) = self.asked[index];
-            if self.blocks[cpu].has_served(number) {
-                self.left -= 1;
-                self.asked.swap(index, self.left);
-            } else {
-                index += 1;
-            }
-        }
+        let mut left = self.asked.iter().take(self.left);
+        let last = left.rposition(|asked| !self.has_served(*asked));
+        self.left = last.map_or(0, |last| last + 1);
         if self.left == 0 { Poll::Ready(()) } else { Poll::Pending }
     }
 
@@ -51,8 +45,13 @@ impl<const CPUS: usize> Teardown<'_, CPUS> {
 
     /// Iterates over the CPUs that must be kicked to see their request.
     pub fn kicks(&self) -> impl Iterator<Item = usize> {
-        let left = self.asked.iter().take(self.left);
+        let left = self.asked.iter().take(self.left).filter(|asked| !self.has_served(**asked));
         left.map(|(cpu, _)| *cpu).filter(|cpu| self.blocks[*cpu].must_kick() == Kick::Needed)
+    }
+
+    #[inline]
+    fn has_served(&self, (cpu, number): (usize, u64)) -> bool {
+        self.blocks[cpu].has_served(number)
     }
 }
 
@@ -85,15 +84,13 @@ impl<'a, const CPUS: usize> Relay<'a, CPUS> {
 
     /// Ends a teardown: frees what its owners have let go, and gives up waiting for the others, whose
     /// slots are out of use until they answer after all.
-    pub fn finish(&mut self, mut teardown: Teardown<'a, CPUS>) {
-        let _ = teardown.poll();
-        for (index, (cpu, number)) in teardown.asked.into_iter().take(teardown.total).enumerate() {
-            if index < teardown.left {
-                for slot in Slot::all() {
-                    self.quarantine_slot(cpu, slot, number);
-                }
-            } else {
+    pub fn finish(&mut self, teardown: Teardown<'a, CPUS>) {
+        for asked in teardown.asked.into_iter().take(teardown.total) {
+            let (cpu, number) = asked;
+            if teardown.has_served(asked) {
                 self.reclaim(cpu);
+            } else {
+                Slot::all().for_each(|slot| self.quarantine_slot(cpu, slot, number));
             }
         }
     }
@@ -161,12 +158,11 @@ mod tests {
         let mut teardown = relay.unmap_device(1);
         assert!(teardown.kicks().eq([1]));
         assert_eq!(teardown.cpus(), 3);
-        assert_eq!(teardown.left, 3);
         for cpu in [0, 2] {
             blocks[cpu].service(|| 0);
         }
         assert!(teardown.poll().is_pending());
-        assert_eq!(teardown.left, 1);
+        assert!(teardown.kicks().eq([1]), "those that have served are not kicked");
         blocks[1].resume();
         assert_eq!(teardown.kicks().count(), 0);
         blocks[1].service(|| 0);

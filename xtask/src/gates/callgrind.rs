@@ -58,7 +58,7 @@ pub(crate) fn measure(valgrind: &PathBuf, program: &PathBuf, into: &mut Measured
     for ((case, call), (calls, cost)) in edges(&text) {
         into.insert(format!("{KIND}{call}.{case}"), per_call(cost, calls));
     }
-    for call in ["map", "unmap"] {
+    for call in ["map", "unmap", "service"] {
         let of = |case| into.get(&format!("{KIND}{call}.{case}")).copied();
         if let (Some(few), Some(many)) = (of("of_2_cpus"), of("of_1024_cpus")) {
             into.insert(format!("{KIND}{call}.growth"), (many - few).max(0.0));

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! L2's IO-APIC: 24 pins, of which the platform uses one, for the serial port.
+//! L2's IO-APIC: 24 pins, one for the serial port and eight for lines of the host's devices.
 //!
-//! It is the first version of the chip: an interrupt by level ends by the EOI that the CPUs broadcast,
-//! and there is no register to end it by. L2 may write anything; a pin that asks for what no CPU would
-//! take as an interrupt (a vector below 16, SMI, NMI, INIT, an external one) sends nothing.
+//! An interrupt by level ends by the EOI that the CPUs broadcast, or by a write of its vector to the EOI
+//! register. L2 may write anything; a pin that asks for what no CPU would take as an interrupt (a vector
+//! below 16, SMI, NMI, INIT, an external one) sends nothing. A pin's polarity is kept and read back, and
+//! has no other effect: who drives a line says whether it asks, not which voltage that is.
 //!
 //! Spec: IOAPIC "Register Description"; SDM "I/O APIC", "EOI Virtualization".
 
@@ -17,14 +18,15 @@ pub const PINS: usize = 24;
 
 const SELECT: u64 = 0x00;
 const WINDOW: u64 = 0x10;
+const EOI: u64 = 0x40;
 
 const REGISTER_ID: u8 = 0;
 const REGISTER_VERSION: u8 = 1;
 const REGISTER_ARBITRATION: u8 = 2;
 const FIRST_ENTRY: u8 = 0x10;
 
-/// 24 pins, the last of which is 0x17; the chip 0x11.
-const VERSION: u32 = 0x0017_0011;
+/// 24 pins, the last of which is 0x17; the chip 0x20, the first that has the EOI register.
+const VERSION: u32 = 0x0017_0020;
 const ID_BITS: u32 = 0x0f00_0000;
 
 const VECTOR: u64 = 0xff;
@@ -119,6 +121,13 @@ impl IoApic {
         match (offset, size) {
             (SELECT, 4) => [self.select, ..] = value.to_le_bytes(),
             (WINDOW, 4) => return self.set_register(value),
+            (EOI, 4) => {
+                let [vector, ..] = value.to_le_bytes();
+                return match L2Vector::new(vector) {
+                    Some(vector) => self.end_of_interrupt(vector),
+                    None => Deliveries::NONE,
+                };
+            }
             _ => {}
         }
         Deliveries::NONE
@@ -131,6 +140,39 @@ impl IoApic {
         state.line = line;
         let edge = rises && !state.is_level() && !state.is_masked();
         if edge || state.asks_by_level() { self.deliver(pin) } else { Deliveries::NONE }
+    }
+
+    /// A device asks for one interrupt: its line rises and falls.
+    pub fn pulse(&mut self, pin: usize) -> Deliveries {
+        let deliveries = self.set_line(pin, Line::High);
+        let _ = self.set_line(pin, Line::Low);
+        deliveries
+    }
+
+    /// Whether `pin` would send what is asked for now: it is not masked, and nothing that it has sent by
+    /// level waits for its end.
+    #[must_use]
+    pub fn is_ready(&self, pin: usize) -> bool {
+        self.pins.get(pin).is_some_and(|state| state.entry & (MASKED | REMOTE_IRR) == 0)
+    }
+
+    /// Whether `pin` sends nothing, whatever is asked for.
+    #[must_use]
+    pub fn is_masked(&self, pin: usize) -> bool {
+        self.pins.get(pin).is_none_or(|state| state.is_masked())
+    }
+
+    /// Whether `pin` interrupts by level.
+    #[must_use]
+    pub fn is_level(&self, pin: usize) -> bool {
+        self.pins.get(pin).is_some_and(|state| state.is_level())
+    }
+
+    /// The first of `cpus` CPUs that `pin` interrupts, if it interrupts one.
+    #[must_use]
+    pub fn receiver(&self, pin: usize, cpus: u32) -> Option<u32> {
+        let receivers = self.pins.get(pin)?.delivery()?.receivers;
+        (0..cpus).find(|cpu| receivers.include(*cpu))
     }
 
     /// A CPU has ended `vector`, which was an interrupt by level. What still asks is sent again.
@@ -277,7 +319,8 @@ impl Receivers {
 }
 
 impl Deliveries {
-    const NONE: Self = Self([None; PINS]);
+    /// No interrupt.
+    pub const NONE: Self = Self([None; PINS]);
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = Delivery> {
@@ -291,7 +334,9 @@ impl Deliveries {
         self
     }
 
-    fn with(self, pin: usize, other: Self) -> Self {
+    /// These, and that of `other` for `pin`.
+    #[must_use]
+    pub fn with(self, pin: usize, other: Self) -> Self {
         match other.0.get(pin).copied().flatten() {
             Some(delivery) => self.and(pin, delivery),
             None => self,
@@ -301,3 +346,7 @@ impl Deliveries {
 
 #[cfg(test)]
 mod tests;
+
+/// A naive chip to compare with.
+#[cfg(test)]
+mod reference;

@@ -23,7 +23,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
 fn lines(cpus: u32) -> Verdict {
     Stand::new(cpus, "scenario=lines").run(|outcome| {
         ended(outcome, &Exit::SUCCESS)?;
-        said(outcome, "L2 | ", "lines: version=0x170011")?;
+        said(outcome, "L2 | ", "lines: version=0x170020")?;
         said(outcome, "L2 | ", "result lines cpu=0 handled=")?;
         said(outcome, "L1 | ", "exits: reason=VIRTUALIZED_EOI count=3")?;
         said(outcome, "L1 | ", "count: io_apic_nonsense=5")

@@ -31,9 +31,9 @@ fn entry(chip: &mut IoApic) -> u32 {
 }
 
 #[test]
-fn it_is_a_chip_of_24_pins_without_an_eoi_register() {
+fn it_is_a_chip_of_24_pins_with_an_eoi_register() {
     let mut chip = IoApic::new();
-    assert_eq!(read(&mut chip, 1), 0x0017_0011);
+    assert_eq!(read(&mut chip, 1), 0x0017_0020);
     assert_eq!(read(&mut chip, 0), 0);
     write(&mut chip, 0, 0xffff_ffff);
     assert_eq!(read(&mut chip, 0), 0x0f00_0000);
@@ -87,6 +87,34 @@ fn a_level_is_sent_again_at_its_end_while_it_lasts() {
     assert_eq!(vectors(chip.end_of_interrupt(vector)), []);
     assert_eq!(entry(&mut chip), 0x8051);
     assert_eq!(vectors(chip.end_of_interrupt(vector)), [], "an end without a beginning");
+}
+
+#[test]
+fn the_eoi_register_ends_a_level_as_a_cpu_does() {
+    let mut chip = chip(0x8051);
+    assert_eq!(vectors(chip.set_line(4, Line::High)), [0x51]);
+    assert!(!chip.is_ready(4));
+    assert_eq!(vectors(chip.write(0x40, 4, 0x52)), [], "another vector");
+    assert_eq!(vectors(chip.write(0x40, 1, 0x51)), [], "registers are dwords");
+    assert_eq!(entry(&mut chip), 0xc051);
+    assert_eq!(vectors(chip.write(0x40, 4, 0x51)), [0x51], "it still asks");
+    let _ = chip.set_line(4, Line::Low);
+    assert_eq!(vectors(chip.write(0x40, 4, 0x51)), []);
+    assert!(chip.is_ready(4) && chip.is_level(4));
+    assert_eq!(vectors(chip.write(0x40, 4, 0x05)), [], "no vector of an APIC");
+    assert_eq!(chip.read(0x40, 4), 0, "it is written only");
+}
+
+#[test]
+fn a_pulse_is_one_interrupt() {
+    let mut level = chip(0x8051);
+    assert_eq!(vectors(level.pulse(4)), [0x51]);
+    assert_eq!(vectors(level.pulse(4)), [], "its end is awaited");
+    let vector = proxy_irq::L2Vector::new(0x51).unwrap();
+    assert_eq!(vectors(level.end_of_interrupt(vector)), [], "it does not last");
+    let mut edge = chip(0x51);
+    assert_eq!((vectors(edge.pulse(4)), vectors(edge.pulse(4))), ([0x51].into(), [0x51].into()));
+    assert_eq!((edge.receiver(4, 4), edge.receiver(4, 2)), (Some(2), None));
 }
 
 #[test]

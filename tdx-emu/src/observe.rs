@@ -11,6 +11,9 @@ mod counter;
 /// Messages between the device and L1.
 mod lanes;
 
+/// Interrupts by lines of devices.
+mod lines;
+
 /// The paravisor's relay table.
 mod relay_table;
 
@@ -56,6 +59,7 @@ use self::{
     dma_faults::DmaFaults,
     figures::Figures,
     first_entry::FirstEntry,
+    lines::Lines,
     relay_table::{LANES, Slot, lane_of},
     rows::Rows,
     sources::Sources,
@@ -92,6 +96,7 @@ pub(crate) enum Trace {
 static OPTIONS: Once<Options> = Once::new();
 static SOURCES: Sources = Sources::new();
 static FIRST_ENTRY: FirstEntry = FirstEntry::new();
+static LINES: Lines = Lines::new();
 static DMA_FAULTS: Mutex<DmaFaults> = Mutex::new(DmaFaults::new());
 static FIGURES: [Figures; CPUS] = [const { Figures::new() }; CPUS];
 
@@ -320,6 +325,20 @@ pub(crate) fn dma_fault_overflow() {
     DMA_FAULTS.lock().overflows += 1;
 }
 
+/// The TD is told of an interrupt on a line that ends at `pin`.
+pub(crate) fn line_told(pin: u8) {
+    if let Some(line) = LINES.of(pin) {
+        line.told.bump();
+    }
+}
+
+/// The TD says that it is done with the interrupt of `pin`.
+pub(crate) fn line_ended(pin: u8) {
+    if let Some(line) = LINES.of(pin) {
+        line.ended.bump();
+    }
+}
+
 /// Prints all figures of the first `cpus` CPUs, and the trace if there is one.
 pub(crate) fn print(sink: &mut dyn FnMut(fmt::Arguments<'_>), cpus: usize) {
     let lanes = (0..cpus).flat_map(|cpu| (0..LANES).map(move |lane| (cpu, lane)));
@@ -330,6 +349,7 @@ pub(crate) fn print(sink: &mut dyn FnMut(fmt::Arguments<'_>), cpus: usize) {
         report::rows(sink, cpu, figures, &|cpu| &of(cpu).lanes, &SOURCES);
         report::cpu(sink, cpu, figures, mappings_of(cpu));
     }
+    report::lines(sink, &LINES);
     report::dma_faults(sink, &DMA_FAULTS.lock());
     for (cpu, figures) in FIGURES.iter().enumerate().take(cpus) {
         report::trace(sink, cpu, figures);

@@ -14,6 +14,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// One for each virtual CPU.
     pub cpus: Vec<Cpu>,
+    /// One for each line of devices that interrupted.
+    pub lines: Vec<Line>,
     /// Requests of devices that the IOMMU refused.
     pub dma_faults: Vec<DmaFault>,
     /// The guest's lines that begin with `result `.
@@ -32,6 +34,17 @@ pub struct Report {
     pub sweep: Option<Sweep>,
     /// What the emulator rang in bursts, if that was asked for.
     pub flood: Option<Flood>,
+}
+
+/// The figures of a line, on which devices interrupt by a pin of the host's IO-APIC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The pin.
+    pub gsi: u32,
+    /// How often the host told the TD.
+    pub told: u64,
+    /// How often the TD told the host that an interrupt by level had ended.
+    pub ended: u64,
 }
 
 /// Interrupts that the emulated host rang in bursts, beside those of the devices.
@@ -246,6 +259,7 @@ pub struct TraceEvent {
 enum Record {
     Row(Row),
     Cpu(Cpu),
+    Line(Line),
     DmaFault(DmaFault),
     Guest {
         line: String,
@@ -275,6 +289,7 @@ impl Report {
             match record {
                 Record::Row(row) => report.rows.push(row),
                 Record::Cpu(cpu) => report.cpus.push(cpu),
+                Record::Line(line) => report.lines.push(line),
                 Record::DmaFault(fault) => report.dma_faults.push(fault),
                 Record::Guest { line, microseconds, mappings, relayed } => {
                     report.guest_counts.extend(GuestCount::parse(&line, relayed));
@@ -331,6 +346,7 @@ mod tests {
 {"type":"cpu","cpu":0,"spurious":1,"unmapped":0,"notifications":9,"l2_exits":40,"l2_exits_pending_interrupt":7,"vp_enter":41,"vp_enter_refused":1,"td_exits":30,"tdvmcalls":20,"kicks":4}
 {"type":"guest","line":"result scenario=demo ok=1","microseconds":70,"mappings":5}
 {"type":"dma_fault","bdf":"00:02.0","address":4096,"reason":6,"write":false,"count":3}
+{"type":"line","gsi":21,"told":9,"ended":8}
 {"type":"trace","ts":5,"cpu":0,"event":"device","vector":64,"arg":32}
 {"type":"end","status":"success","message":"","instructions":123,"dma_faults":3}
 "#;
@@ -346,6 +362,7 @@ mod tests {
         assert_eq!(report.time_of("result scenario="), Some(Duration::from_micros(70)));
         assert_eq!(report.time_of("result nvme"), None);
         assert_eq!(report.mappings_at("result scenario="), Some(5));
+        assert_eq!((report.lines[0].gsi, report.lines[0].told, report.lines[0].ended), (21, 9, 8));
         let fault = &report.dma_faults[0];
         assert_eq!((fault.address, fault.reason, fault.write, fault.count), (4096, 6, false, 3));
         let end = report.end.unwrap();

@@ -143,6 +143,12 @@ impl Pci {
         all.map(|device| (device.devfn, device.id, device.handed_over, device.bars.regions()))
     }
 
+    /// Pins of the machine's IO-APIC that lines of the TD's devices end at, a bit each.
+    pub(crate) fn lines(&self, platform: &mut impl Platform) -> u32 {
+        let lines = self.devices.iter().filter_map(|device| device.line(platform));
+        lines.fold(0, |lines, gsi| lines | 1 << gsi)
+    }
+
     /// Pages of device memory that the TD accesses directly.
     pub(crate) fn pages(&self) -> impl Iterator<Item = u64> {
         self.devices.iter().flat_map(move |device| {

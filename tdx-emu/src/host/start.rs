@@ -26,6 +26,7 @@ use super::{
     end, hand_off,
     hostile::{Smis, UnaskedInterrupts},
     hyperv::{Partition, hands},
+    io_apic::IoApic,
     pci::{Pci, hand_over::HandedOver, physical::Machine},
     private_memory::PrivateMemory,
     quote::Quoting,
@@ -135,6 +136,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         build_vcpu::enable_posting(vcpu)?;
     }
     tell(&pci, &build_td::mrtd(tdr)?);
+    let lines = pci.lines(&mut machine);
     Ok(Td {
         tdr,
         tsc_origin: virtual_cpus.first().map_or(Ok(0), build_vcpu::tsc_origin)?,
@@ -142,6 +144,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         private,
         shared: Mutex::new(shared),
         pci: Mutex::new((pci, machine)),
+        io_apic: Mutex::new(IoApic::new(lines)),
         consoles: [Console::new(0x3f8, Who::L1), Console::new(0x2f8, Who::L2)],
         quoting: Quoting::new(line.quotes, line.unnotified),
         hyperv: (line.flavour == Flavour::Hyperv).then(|| Partition::new(line.hyperv, vcpus)),

@@ -11,6 +11,7 @@ use super::{
     console::Console,
     hostile::{Smis, UnaskedInterrupts},
     hyperv::{Partition, hands::TheTd},
+    io_apic::IoApic,
     pci::{Pci, physical::Machine},
     private_memory::PrivateMemory,
     quote::Quoting,
@@ -43,6 +44,8 @@ pub(crate) struct Td {
     pub(crate) shared: Mutex<SharedEpt<Frames>>,
     /// Its devices.
     pub(crate) pci: Mutex<(Pci, Machine)>,
+    /// The IO-APIC that it reaches.
+    pub(crate) io_apic: Mutex<IoApic>,
     /// Its consoles.
     pub(crate) consoles: [Console; 2],
     /// Quotes it waits for.

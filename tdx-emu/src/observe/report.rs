@@ -11,6 +11,7 @@ use super::{
     dma_faults::DmaFaults,
     figures::Figures,
     lanes::{Lanes, Place, Untaken},
+    lines::Lines,
     rows::{Key, Row},
     sources::{Bdf, Source, Sources},
 };
@@ -159,6 +160,14 @@ pub(crate) fn trace(sink: Sink<'_>, cpu: usize, figures: &Figures) {
     }
 }
 
+/// Interrupts by lines of devices.
+pub(crate) fn lines(sink: Sink<'_>, lines: &Lines) {
+    for (gsi, line) in lines.used() {
+        let (told, ended) = (line.told.get(), line.ended.get());
+        sink(format_args!(r#"{{"type":"line","gsi":{gsi},"told":{told},"ended":{ended}}}"#));
+    }
+}
+
 /// Requests of devices that the IOMMU refused.
 pub(crate) fn dma_faults(sink: Sink<'_>, faults: &DmaFaults) {
     for (fault, count) in faults.rows() {
@@ -201,6 +210,7 @@ mod tests {
         observe::{
             dma_faults::DmaFaults,
             figures::Figures,
+            lines::Lines,
             relay_table::Slot,
             sources::{Source, Sources},
         },
@@ -273,6 +283,15 @@ mod tests {
                 r#""dma_faults_untold":0,"dma_fault_overflows":0}"#
             )]
         );
+    }
+
+    #[test]
+    fn each_line_that_interrupted_is_a_line() {
+        let figures = Lines::new();
+        figures.of(21).unwrap().told.add(3);
+        figures.of(21).unwrap().ended.add(2);
+        let printed = lines(|sink| super::lines(sink, &figures));
+        assert_eq!(printed, [r#"{"type":"line","gsi":21,"told":3,"ended":2}"#]);
     }
 
     #[test]

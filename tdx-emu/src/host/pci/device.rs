@@ -2,8 +2,8 @@
 //! One device given to the TD: its configuration space as the TD sees it.
 //!
 //! What is not named here reads as the device has it and ignores writes: the TD cannot reach power
-//! management, slot control or anything else that would concern the machine. There are no ports, no
-//! expansion ROM and no interrupt pin. A device that no IOMMU confines does not master the bus.
+//! management, slot control or anything else that would concern the machine. There are no ports and no
+//! expansion ROM. An interrupt pin is silent until the TD lets it interrupt. A device that no IOMMU confines does not master the bus.
 //!
 //! Whether a device decodes memory is a bit that the TD reads back; the device always does. Were it
 //! switched off and on while other CPUs run, QEMU's map of memory would change under them, which
@@ -21,7 +21,7 @@ use super::{
     platform::{Platform, Target},
 };
 use crate::{
-    host::command_line::PciId,
+    host::{command_line::PciId, io_apic::wiring},
     observe::{self, Source},
 };
 
@@ -33,8 +33,11 @@ const INTERRUPT: u8 = 0x3c;
 const MEMORY: u8 = 1 << 1;
 const BUS_MASTER: u8 = 1 << 2;
 
-/// There is no interrupt pin, so the device must not raise it.
+/// The device must not raise its interrupt pin.
 const INTX_DISABLE: u32 = 1 << 10;
+
+/// The same in the upper byte of the command register, of which the TD writes nothing else.
+const SILENT: u8 = 1 << 2;
 
 /// A device of the TD.
 #[derive(Debug)]
@@ -51,6 +54,8 @@ pub(crate) struct Device {
     confined: bool,
     /// Whether the TD has it decode memory.
     decodes: u32,
+    /// The command register's upper byte.
+    upper: u8,
     msi: Option<Msi>,
     msix: Option<Table>,
 }
@@ -67,9 +72,16 @@ impl Device {
         let source = Source { vendor: id.vendor, device: id.device, devfn, entry: 0 };
         let confined = platform.confine(devfn);
         let (msi, msix) = (None, None);
-        let mut device = Self { devfn, id, bars, handed_over, confined, decodes, msi, msix };
+        let mut device =
+            Self { devfn, id, bars, handed_over, confined, decodes, upper: SILENT, msi, msix };
         device.take_interrupts(source, platform);
         Some(device)
+    }
+
+    /// The pin of the machine's IO-APIC that its interrupt pin leads to, if it has one.
+    pub(crate) fn line(&self, platform: &mut impl Platform) -> Option<u8> {
+        let [_, pin, ..] = platform.config_read(self.devfn, INTERRUPT, 4).to_le_bytes();
+        wiring::gsi(self.devfn, pin)
     }
 
     /// Reads 1, 2 or 4 bytes that do not cross a double word.
@@ -121,8 +133,12 @@ impl Device {
         if offset == COMMAND {
             self.decodes = u32::from(byte & MEMORY);
             let masters = if self.confined { byte & BUS_MASTER } else { 0 };
-            let command = u32::from(MEMORY | masters) | INTX_DISABLE;
-            platform.config_write(self.devfn, COMMAND, 2, command);
+            let command = u16::from_le_bytes([MEMORY | masters, self.upper]);
+            platform.config_write(self.devfn, COMMAND, 2, command.into());
+        }
+        if offset == COMMAND + 1 {
+            self.upper = byte & SILENT;
+            platform.config_write(self.devfn, COMMAND + 1, 1, self.upper.into());
         }
         if self.msix.as_ref().is_some_and(|table| offset == table.start + msix::CONTROL + 1) {
             let enabled =
@@ -150,9 +166,9 @@ impl Device {
         let physical = platform.config_read(self.devfn, offset, 4);
         match offset {
             ROM => 0,
-            // Line and pin; the upper half are latencies.
-            INTERRUPT => physical & 0xffff_0000,
-            COMMAND => physical & !INTX_DISABLE & !u32::from(MEMORY) | self.decodes,
+            // The firmware's line means nothing to the TD.
+            INTERRUPT => physical & 0xffff_ff00,
+            COMMAND => physical & !u32::from(MEMORY) | self.decodes,
             _ => self.with_msi(offset, physical),
         }
     }

@@ -306,8 +306,8 @@ fn the_rest_of_configuration_space_is_read_only() {
     let mut td = Td::new();
     td.write(EDU, 0x04, 2, 0xffff);
     assert_eq!(td.machine.config_read(EDU, 4, 2), 0x406);
-    assert_eq!(td.read(EDU, 4, 2), 6);
-    assert_eq!((td.read(EDU, 0x30, 4), td.read(EDU, 0x3c, 2)), (0, 0));
+    assert_eq!(td.read(EDU, 4, 2), 0x406);
+    assert_eq!((td.read(EDU, 0x30, 4), td.read(EDU, 0x3c, 2)), (0, 0x100));
     td.write(EDU, 0x80, 4, 0xffff_ffff);
     assert_eq!(td.read(EDU, 0x80, 4), 0);
     assert_eq!(td.read(EDU, 0x43, 2), u32::MAX); // crosses a double word
@@ -316,10 +316,19 @@ fn the_rest_of_configuration_space_is_read_only() {
 #[test]
 fn a_device_decodes_memory_whatever_the_td_reads_back() {
     let mut td = Td::new();
-    for (written, device) in [(0, 0x402), (2, 0x402), (4, 0x406), (6, 0x406)] {
+    for (written, device) in [(0, 2), (0x402, 0x402), (4, 6), (0x406, 0x406)] {
         td.write(EDU, 4, 2, written);
         assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (device, written));
     }
+}
+
+#[test]
+fn a_pin_is_silent_until_the_td_lets_it_interrupt_and_its_line_is_the_td_s() {
+    let mut td = Td::new();
+    assert_eq!(td.machine.config_read(EDU, 4, 2) & 0x400, 0x400);
+    td.write(EDU, 5, 1, 0);
+    assert_eq!(td.machine.config_read(EDU, 4, 2) & 0x400, 0);
+    assert_eq!(td.pci.lines(&mut td.machine), 1 << 22 | 1 << 23, "devices 2 and 3");
 }
 
 #[test]
@@ -353,12 +362,12 @@ fn a_device_lost_in_its_reset_is_not_given() {
 fn only_a_confined_device_masters_the_bus() {
     let mut td = Td::new();
     td.write(EDU, 4, 2, 6);
-    assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (0x406, 6));
+    assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (6, 6));
     let mut machine = Fake { unprotected: true, ..Fake::machine() };
     let wanted = [PciId { vendor: 0x1234, device: 0x11e8 }];
     let mut td = Td { pci: Pci::scan(&wanted, &mut machine), machine };
     td.write(EDU, 4, 2, 6);
-    assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (0x402, 2));
+    assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (2, 2));
 }
 
 /// Sends the message of entry 3 of the doorbell elsewhere.

@@ -7,10 +7,13 @@
 use core::fmt;
 use log::LevelFilter;
 
-use crate::{identity::Identity, kernel::Protocol};
+use crate::{identity::Identity, intx::Route, kernel::Protocol};
 
 /// Milliseconds for which Linux waits, too.
 const QUOTE_TIMEOUT: u32 = 30_000;
+
+/// Most statements about devices' lines.
+const STATEMENTS: usize = 16;
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct Options<'a> {
     pub quote_timeout: u32,
     /// Packets to send over each VMBus channel that answers.
     pub echo: u64,
+    /// Where devices' lines lead, as the operator says.
+    pub routes: [Option<Route>; STATEMENTS],
     /// Everything after ` -- `, verbatim.
     pub guest: &'a str,
 }
@@ -81,6 +86,7 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
         identity: Identity::Kvm,
         quote_timeout: QUOTE_TIMEOUT,
         echo: 0,
+        routes: [None; STATEMENTS],
         guest,
     };
     for word in own.split_ascii_whitespace() {
@@ -106,6 +112,14 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
             },
             Some(("echo", value)) => {
                 options.echo = value.parse().map_err(|_| Error::BadValue(word))?;
+            }
+            Some(("intx", value)) => {
+                let route = Route::parse(value).ok_or(Error::BadValue(word))?;
+                if options.routes.iter().flatten().any(|other| other.bdf == route.bdf) {
+                    return Err(Error::BadValue(word));
+                }
+                let place = options.routes.iter_mut().find(|place| place.is_none());
+                *place.ok_or(Error::BadValue(word))? = Some(route);
             }
             Some(("identity", value)) => {
                 options.identity = Identity::named(value).ok_or(Error::BadValue(word))?;
@@ -147,6 +161,7 @@ mod tests {
             identity: Identity::Kvm,
             quote_timeout: 30_000,
             echo: 0,
+            routes: [None; 16],
             guest: "",
         };
         assert_eq!(parse(b""), Ok(expected));
@@ -171,6 +186,18 @@ mod tests {
         assert!(options.tell_shared_bit);
         assert_eq!(options.entry, Some(Protocol::Multiboot));
         assert_eq!(parse(b"entry=pvh").unwrap().entry, Some(Protocol::Pvh));
+    }
+
+    #[test]
+    fn devices_lines_are_stated_one_by_one() {
+        let line = b"intx=00:05.0,A,21,level,low intx=00:06.0,B,22,edge,high";
+        let options = parse(line).unwrap();
+        let gsis = options.routes.iter().flatten().map(|route| route.gsi);
+        assert!(gsis.eq([21, 22]));
+        let word = "intx=00:05.0,A,21,level";
+        assert_eq!(parse(word.as_bytes()), Err(Error::BadValue(word)));
+        let twice = b"intx=00:05.0,A,21,level,low intx=00:05.0,A,22,level,low";
+        assert!(parse(twice).is_err(), "a device has one pin");
     }
 
     #[test]

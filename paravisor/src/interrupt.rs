@@ -25,5 +25,8 @@ pub(crate) mod event_notify;
 /// The interrupt by which a host of Hyper-V's kind says that it has left something.
 pub(crate) mod synic;
 
+/// Interrupts by lines of the host's devices.
+pub(crate) mod lines;
+
 /// What was counted in handlers.
 pub(crate) mod counters;

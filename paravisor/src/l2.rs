@@ -73,6 +73,9 @@ mod serial;
 /// L2's IO-APIC.
 mod io_apic;
 
+/// The host's IO-APIC.
+mod host_io_apic;
+
 /// The end of L2, and of the run.
 mod end;
 

@@ -82,6 +82,9 @@ pub mod uart;
 /// L2's IO-APIC.
 pub mod io_apic;
 
+/// Interrupts of the host's devices that come by a line.
+pub mod intx;
+
 /// PCI as L2 sees it.
 pub mod pci;
 

@@ -14,7 +14,7 @@ use super::{
     counters::{
         KICKS, NMIS, SPURIOUS_INTERRUPTS, TIMERS, UNEXPECTED_INTERRUPTS, UNEXPECTED_OF_VECTOR,
     },
-    event_notify, synic, vectors, virtualization,
+    event_notify, lines, synic, vectors, virtualization,
 };
 use crate::{apic, epitaph};
 
@@ -35,6 +35,7 @@ extern "C" fn dispatch(frame: &mut Frame) {
         vectors::KICK => count_and_end(&KICKS),
         vectors::EVENT_NOTIFY => event_notify::handle(),
         vectors::SYNIC => synic::handle(),
+        vectors::FIRST_LINE..=vectors::LAST_LINE => lines::handle(vector),
         vectors::SPURIOUS => count_and_end_if_in_service(vector),
         vectors::FIRST_POSTABLE..vectors::FIRST_INTERRUPT if apic::is_in_service(vector) => {
             count_unexpected(vector);

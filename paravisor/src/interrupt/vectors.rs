@@ -5,6 +5,7 @@
 //! |-----------|--------------------------------------------|
 //! | 0x00–0x1f | exceptions                                 |
 //! | 0x40–0x5f | reserved for the relay, one mapping each   |
+//! | 0x60–0x67 | lines of the host's devices                |
 //! | 0xe0      | L1's timer                                 |
 //! | 0xe1      | kick: another CPU left work                |
 //! | 0xe2      | event notification by the host             |
@@ -15,6 +16,7 @@
 //! everything of L1's own. All other vectors have a handler that counts them, and so has an exception's
 //! vector that the host has posted.
 
+use paravisor::intx::lines::LINES;
 use proxy_irq::ReservedBlock;
 
 /// The first reserved vector.
@@ -25,6 +27,12 @@ pub(crate) const RELAY: ReservedBlock = match ReservedBlock::new(RELAY_BASE) {
     // Evaluated by the compiler only.
     None => unreachable!(),
 };
+
+/// The first line of the host's devices.
+pub(crate) const FIRST_LINE: u8 = 0x60;
+/// The last one.
+pub(crate) const LAST_LINE: u8 = 0x67;
+const _: () = assert!((LAST_LINE - FIRST_LINE) as usize == LINES - 1, "a vector for each line");
 
 /// L1's timer.
 pub(crate) const TIMER: u8 = 0xe0;

@@ -15,6 +15,8 @@ use core::task::Poll;
 
 use log::{info, warn};
 use paravisor::{
+    acpi::Wire,
+    intx::{Pin, Route},
     pci::{
         address::{AddressPort, Bdf},
         bus::Bus,
@@ -32,6 +34,7 @@ use tdcall::{
 };
 
 use super::{
+    io_apic,
     requests::serve,
     vcpu::Vcpu,
     vm::vm,
@@ -53,6 +56,9 @@ const PATIENCE: u64 = 1 << 33;
 /// TSC ticks between two kicks of it.
 const KICK_INTERVAL: u64 = 1 << 18;
 
+/// Which pin a device has; 0 is none.
+const INTERRUPT_PIN: u8 = 0x3d;
+
 static BUS: Mutex<Bus<Way>> = Mutex::new(Bus::new());
 static RELAY: Mutex<Relay<'static, MAX_VCPUS>> =
     Mutex::new(Relay::new(&cpus::RELAY_TABLE, vectors::RELAY));
@@ -72,6 +78,26 @@ pub(super) fn hide_functions() {
 /// Lets the first `cpus` CPUs take interrupts for each other.
 pub(super) fn lend_among(cpus: u32) {
     RELAY.lock().lend_among(width::index(cpus.into()));
+}
+
+/// Gives devices their lines, as `routes` say. Returns where they lead in L2's machine. Of a device that
+/// gets none, L2 sees no pin.
+pub(super) fn assign_lines(routes: impl Iterator<Item = Route>, shared_bit: u64) -> Vec<Wire> {
+    let mut wires = Vec::new();
+    for route in routes {
+        let Route { bdf, pin, .. } = route;
+        let register = Register { bdf, offset: INTERRUPT_PIN, size: 1 };
+        let found = Host::default().config_read(register);
+        if Pin::from_register(width::low8(found.into())) != Some(pin) {
+            warn!("intx refused: {route}: the host says that its pin is {found:#x}");
+            continue;
+        }
+        if let Some(gsi) = io_apic::assign(&route, shared_bit) {
+            BUS.lock().show_pin(bdf, pin);
+            wires.push(Wire { bdf, pin, gsi: width::low32(width::wide(gsi)) });
+        }
+    }
+    wires
 }
 
 /// L2 reads a port of the bus.

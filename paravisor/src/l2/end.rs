@@ -217,6 +217,7 @@ fn say_counts() {
         ("vmbus_stray_messages", &counters::VMBUS_STRAY_MESSAGES),
         ("dropped_events", &counters::DROPPED_EVENTS),
     ];
+    io_apic::say_lines();
     let nonsense = io_apic::nonsense();
     if nonsense != 0 {
         info!("count: io_apic_nonsense={nonsense}");

@@ -7,6 +7,9 @@
 //! can set them. It also keeps such vectors out of the relay's direct way. So a change of the set of such
 //! vectors makes a new *edition*, and calls all CPUs to attention, who take it over before they enter L2.
 //!
+//! Lines of the host's devices end at its pins. The chip and the lines are one thing behind one lock,
+//! under which the host is asked, too: what it is told of a line has the order of what L2 did.
+//!
 //! # Orderings
 //! The set is stored before the edition is, with Release; then comes the call for attention, and then a
 //! vector of the set is posted. A CPU that drains such a vector therefore finds the call when it is about
@@ -14,7 +17,9 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use log::{info, warn};
 use paravisor::{
+    intx::{Route, lines::Lines},
     io_apic::{Deliveries, IoApic, Line},
     width,
 };
@@ -24,11 +29,16 @@ use tdcall::md::l2_vmcs::Field;
 
 use super::{
     fields::{Refused, write},
+    host_io_apic::HostIoApic,
     vm::vm,
 };
-use crate::cpus;
+use crate::{
+    cpus,
+    interrupt::{lines, vectors::FIRST_LINE},
+};
 
-static CHIP: Mutex<IoApic> = Mutex::new(IoApic::new());
+static CHIP: Mutex<Chip> =
+    Mutex::new(Chip { io_apic: IoApic::new(), lines: Lines::new(FIRST_LINE) });
 static EDITION: AtomicU32 = AtomicU32::new(0);
 static LEVELS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
@@ -39,6 +49,12 @@ const BITMAPS: [Field; 4] = [
     Field::EOI_EXIT_BITMAP_3,
 ];
 
+/// The chip, and what ends at its pins beside the platform's own devices.
+struct Chip {
+    io_apic: IoApic,
+    lines: Lines,
+}
+
 /// The set of vectors by level, as one CPU knows it.
 #[derive(Debug, Default)]
 pub(super) struct Levels {
@@ -46,32 +62,82 @@ pub(super) struct Levels {
     vectors: [u64; 4],
 }
 
+/// Gives the device of `route` a line. Returns L2's pin, if it gets one. Context: before L2 runs.
+pub(super) fn assign(route: &Route, shared_bit: u64) -> Option<usize> {
+    let assigned = CHIP.lock().lines.assign(&mut HostIoApic { shared_bit }, route);
+    match assigned {
+        Ok(pin) => info!("intx: {route} l2_pin={pin}"),
+        Err(why) => warn!("intx refused: {route}: {why}"),
+    }
+    assigned.ok()
+}
+
 /// L2 reads `size` bytes at `offset` of the chip's page.
 pub(super) fn read(offset: u64, size: u8) -> u32 {
-    CHIP.lock().read(offset, size)
+    CHIP.lock().io_apic.read(offset, size)
 }
 
 /// L2 writes `size` bytes at `offset` of the chip's page.
 pub(super) fn write_register(offset: u64, size: u8, value: u32) {
     let mut chip = CHIP.lock();
-    let deliveries = chip.write(offset, size, value);
-    publish(chip.level_vectors());
+    let deliveries = chip.io_apic.write(offset, size, value);
+    publish(chip.io_apic.level_vectors());
     send(&deliveries);
+    chip.follow();
 }
 
 /// A device sets its line.
 pub(super) fn set_line(pin: usize, line: Line) {
-    send(&CHIP.lock().set_line(pin, line));
+    send(&CHIP.lock().io_apic.set_line(pin, line));
 }
 
 /// A CPU has ended a vector of the set.
 pub(super) fn end_of_interrupt(vector: L2Vector) {
-    send(&CHIP.lock().end_of_interrupt(vector));
+    let mut chip = CHIP.lock();
+    let deliveries = chip.io_apic.end_of_interrupt(vector);
+    send(&deliveries);
+    chip.follow();
+}
+
+/// Takes what the host has told of lines.
+pub(super) fn serve_lines() {
+    let told = lines::take();
+    if told != 0 {
+        serve(told);
+    }
+}
+
+#[cold]
+fn serve(told: u32) {
+    let chip = &mut *CHIP.lock();
+    for line in (0..u32::BITS).filter(|line| told >> line & 1 == 1) {
+        send(&chip.lines.told(width::index(line.into()), &mut chip.io_apic));
+    }
 }
 
 /// How often a pin has asked for what no CPU takes.
 pub(super) fn nonsense() -> u64 {
-    CHIP.lock().nonsense()
+    CHIP.lock().io_apic.nonsense()
+}
+
+/// A line for each line, and how many came on vectors of none.
+pub(super) fn say_lines() {
+    let chip = CHIP.lock();
+    for line in chip.lines.figures() {
+        let (gsi, pin, told, ended) = (line.gsi, line.pin, line.told, line.ended);
+        info!("line: gsi={gsi} l2_pin={pin} told={told} ended={ended}");
+    }
+    if chip.lines.strays() != 0 {
+        info!("count: stray_lines={}", chip.lines.strays());
+    }
+}
+
+impl Chip {
+    /// Has the lines follow what L2 did to the chip.
+    fn follow(&mut self) {
+        let mut host = HostIoApic { shared_bit: vm().shared_bit };
+        send(&self.lines.follow(&mut self.io_apic, &mut host, vm().cpus));
+    }
 }
 
 impl Levels {

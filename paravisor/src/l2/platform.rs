@@ -4,7 +4,10 @@
 
 use log::warn;
 use paravisor::{
-    acpi, command_line::Wake, guest_memory::GuestMemory, long_mode, mailbox,
+    acpi::{self, Wire},
+    command_line::Wake,
+    guest_memory::GuestMemory,
+    long_mode, mailbox,
     platform_area::PlatformArea,
 };
 
@@ -41,13 +44,13 @@ impl Others {
 }
 
 /// Fills the platform area of an L2 of `cpus` CPUs. `None` if that is more than fits.
-pub(super) fn lay_out(cpus: u32, wake: Wake) -> Option<Others> {
+pub(super) fn lay_out(cpus: u32, wake: Wake, wires: &[Wire]) -> Option<Others> {
     let mut ram = GuestRam::get();
     let area = PlatformArea::below(ram.end());
     let mailbox = (wake == Wake::Mailbox).then(|| area.mailbox());
     let tables = area.page_tables().start;
     let written = ram.write(tables, &long_mode::pages(tables))
         && ram.write(area.mailbox(), &[0; 0x1000])
-        && ram.write(area.acpi().start, &acpi::build(area.acpi().start, cpus, mailbox));
+        && ram.write(area.acpi().start, &acpi::build(area.acpi().start, cpus, mailbox, wires));
     written.then_some(Others { mailbox, tables })
 }

@@ -21,7 +21,7 @@ use tdcall::{
 use super::{
     controls, entry_state,
     fields::{self, Refused, read, write, write_id},
-    io_apic::Levels,
+    io_apic::{self, Levels},
     quote,
     vm::{VM, vm},
     vmbus,
@@ -152,11 +152,12 @@ impl Vcpu {
         back
     }
 
-    /// Takes the calls for attention, and with them the newest set of level-triggered vectors; returns
-    /// whether there was one. Signals are left to the caller.
+    /// Takes the calls for attention, and with them what the host has told of lines and the newest set of
+    /// level-triggered vectors; returns whether there was one. Signals are left to the caller.
     pub(super) fn take_attention(&mut self) -> Result<bool, Refused> {
         let called = self.block.take_attention();
         if called {
+            io_apic::serve_lines();
             self.levels.follow(self.block)?;
         }
         Ok(called)

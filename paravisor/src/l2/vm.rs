@@ -60,7 +60,8 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
     }
     let Some(guest) = guest else { give_up(format_args!("the image has no guest")) };
     let cpus = options.cpus.unwrap_or(u32::MAX).min(cpus::count());
-    let Some(others) = platform::lay_out(cpus, options.wake) else {
+    let wires = devices::assign_lines(options.routes.into_iter().flatten(), shared_bit);
+    let Some(others) = platform::lay_out(cpus, options.wake, &wires) else {
         give_up(format_args!("there is no room to tell L2 of its machine"));
     };
     let start = match load::load(guest, options, shared_bit) {

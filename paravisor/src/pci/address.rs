@@ -9,6 +9,20 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bdf(pub u16);
 
+impl Bdf {
+    /// Reads what [`Display`](fmt::Display) writes. `None` if it is no function's address.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (bus, rest) = text.split_once(':')?;
+        let (device, function) = rest.split_once('.')?;
+        let number =
+            |digits, most| u16::from_str_radix(digits, 16).ok().filter(|number| *number <= most);
+        let (bus, device, function) =
+            (number(bus, 0xff)?, number(device, 0x1f)?, number(function, 7)?);
+        Some(Self(bus << 8 | device << 3 | function))
+    }
+}
+
 impl fmt::Display for Bdf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02x}:{:02x}.{}", self.0 >> 8, self.0 >> 3 & 0x1f, self.0 & 7)
@@ -53,6 +67,10 @@ mod tests {
     fn a_function_prints_as_every_tool_prints_it() {
         assert_eq!(Bdf(0x0010).to_string(), "00:02.0");
         assert_eq!(Bdf(0xffff).to_string(), "ff:1f.7");
+        assert_eq!(Bdf::parse("ff:1f.7"), Some(Bdf(0xffff)));
+        for text in ["00:20.0", "00:02.8", "100:00.0", "00:02", "02.0", ""] {
+            assert_eq!(Bdf::parse(text), None, "{text}");
+        }
     }
 
     #[test]

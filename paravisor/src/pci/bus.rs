@@ -12,7 +12,10 @@ use super::{
     machine::{Location, Machine, Register, Source},
     message::Target,
 };
-use crate::width::{low32, ones};
+use crate::{
+    intx::Pin,
+    width::{low32, ones},
+};
 use alloc::vec::Vec;
 
 /// L2's PCI bus.
@@ -20,6 +23,8 @@ use alloc::vec::Vec;
 pub struct Bus<M> {
     /// In the order of their numbers; `None` before they were looked for.
     functions: Option<Vec<(Bdf, Function<M>)>>,
+    /// Functions whose interrupts have a line.
+    pins: Vec<(Bdf, Pin)>,
     address: AddressPort,
 }
 
@@ -32,7 +37,12 @@ impl<M> Bus<M> {
     /// A bus nobody has looked at.
     #[must_use]
     pub const fn new() -> Self {
-        Self { functions: None, address: AddressPort(0) }
+        Self { functions: None, pins: Vec::new(), address: AddressPort(0) }
+    }
+
+    /// Shows `pin` of the function at `bdf`, whose line is known. Before L2 looks for functions.
+    pub fn show_pin(&mut self, bdf: Bdf, pin: Pin) {
+        self.pins.push((bdf, pin));
     }
 
     /// Makes it a bus of the host bridge alone.
@@ -159,15 +169,19 @@ impl<M> Bus<M> {
         if bdf == host_bridge::BDF {
             return None;
         }
-        let functions = self.functions.get_or_insert_with(|| scan(machine));
+        let functions = self.functions.get_or_insert_with(|| scan(machine, &self.pins));
         let found = functions.binary_search_by_key(&bdf, |(known, _)| *known).ok()?;
         functions.get_mut(found).map(|(_, function)| function)
     }
 }
 
 /// Looks for the host's functions. Those beyond a device's first are looked for if that says so.
-fn scan<M>(machine: &mut impl Machine<Mapping = M>) -> Vec<(Bdf, Function<M>)> {
+fn scan<M>(
+    machine: &mut impl Machine<Mapping = M>,
+    pins: &[(Bdf, Pin)],
+) -> Vec<(Bdf, Function<M>)> {
     let mut functions = Vec::new();
+    let pin_of = |bdf| pins.iter().find(|(known, _)| *known == bdf).map(|(_, pin)| *pin);
     for first in (0..DEVICES * FUNCTIONS).step_by(usize::from(FUNCTIONS)) {
         let mut count = 1;
         for bdf in (first..first + FUNCTIONS).map(Bdf) {
@@ -177,7 +191,7 @@ fn scan<M>(machine: &mut impl Machine<Mapping = M>) -> Vec<(Bdf, Function<M>)> {
             if is_absent(machine, bdf) {
                 continue;
             }
-            if let Some(function) = Function::discover(machine, bdf) {
+            if let Some(function) = Function::discover(machine, bdf, pin_of(bdf)) {
                 count = if function.has_siblings() { FUNCTIONS } else { count };
                 functions.push((bdf, function));
             }

@@ -9,15 +9,16 @@
 //! | cache line, latency, BIST   | 0                               | —                          |
 //! | base addresses of memory    | the device's                    | all, by dwords             |
 //! | base addresses of ports     | 0                               | —                          |
-//! | expansion ROM, pin, line    | 0                               | —                          |
+//! | expansion ROM, line         | 0                               | —                          |
+//! | pin                         | the one whose line is known     | —                          |
 //! | power management            | the device's, without PME       | D-state, which L1 keeps    |
 //! | PCI Express                 | the device's, without FLR       | sizes and ordering         |
 //! | vendor's capabilities       | the device's                    | —                          |
 //! | MSI, MSI-X                  | by their models                 | by their models            |
 //! | all else                    | 0                               | —                          |
 //!
-//! So there are no pins, ports, ROM, resets, vital product data or virtual functions, and nothing
-//! beyond the first 256 bytes. A device stays in D0 whatever L2 writes and says that it loses nothing
+//! So there are no ports, ROM, resets, vital product data or virtual functions, and nothing beyond the
+//! first 256 bytes. A device whose line nobody has told of has no pin, and is never let pull it. A device stays in D0 whatever L2 writes and says that it loses nothing
 //! on the way back, because a device that forgets its messages would have to be told them again. The
 //! host may answer anything: what matters to L1 is read once.
 //!
@@ -27,7 +28,10 @@
 use alloc::vec::Vec;
 
 use super::capability::{self, Capability, Id};
-use crate::width::{low16, low32, ones};
+use crate::{
+    intx::Pin,
+    width::{low16, low32, ones},
+};
 
 /// The filter of one function.
 #[derive(Clone, Debug)]
@@ -38,6 +42,7 @@ pub struct Filter {
     addresses: [Address; 6],
     capabilities: Vec<Capability>,
     power_state: u32,
+    pin: Option<Pin>,
 }
 
 /// What L1 does about a write.
@@ -76,6 +81,7 @@ const COMMAND: u8 = 0x04;
 const FIRST_ADDRESS: u8 = 0x10;
 const END_OF_ADDRESSES: u8 = 0x28;
 const FIRST_CAPABILITY: u8 = 0x34;
+const INTERRUPT: u8 = 0x3c;
 /// Where the dwords of [`Filter::fixed`] are.
 const FIXED: [u8; 4] = [0x00, 0x08, 0x0c, 0x2c];
 
@@ -103,19 +109,21 @@ const FUNCTION_RESET: u32 = 1 << 28;
 const HARMLESS: u16 = 1 << 4 | 7 << 5 | 1 << 11 | 7 << 12;
 
 impl Filter {
-    /// Looks at a function by `read(register, size)`. `None` if it is a bridge.
-    pub fn discover(mut read: impl FnMut(u8, u8) -> u32) -> Option<Self> {
+    /// Looks at a function by `read(register, size)`, of which L2 sees `pin`. `None` if it is a bridge.
+    pub fn discover(mut read: impl FnMut(u8, u8) -> u32, pin: Option<Pin>) -> Option<Self> {
         let [ids, class, header, subsystem] = FIXED.map(|offset| read(offset, 4));
         if header & HEADER_TYPE != 0 {
             return None;
         }
-        let command = low16(read(COMMAND, 2).into()) & (MEMORY | BUS_MASTER);
+        let kept = MEMORY | BUS_MASTER | if pin.is_some() { INTX_DISABLE } else { 0 };
+        let command = low16(read(COMMAND, 2).into()) & kept;
         Some(Self {
             fixed: [ids, class, header & MULTI_FUNCTION, subsystem],
             command,
             addresses: addresses(&mut read),
             capabilities: capability::list(&mut read),
             power_state: 0,
+            pin,
         })
     }
 
@@ -144,6 +152,7 @@ impl Filter {
             }
             FIRST_ADDRESS..END_OF_ADDRESSES if self.is_address(register) => ask(),
             FIRST_CAPABILITY => self.next_after(None).into(),
+            INTERRUPT => self.pin.map_or(0, |pin| u32::from(pin.register()) << 8),
             _ => self.read_capability(register, ask),
         }
     }
@@ -163,14 +172,15 @@ impl Filter {
         }
     }
 
-    /// The pin does not exist, so the device is never allowed to use it, whatever L2 sees.
+    /// A device without a pin is never allowed to use it, whatever L2 sees.
     fn write_command(&mut self, mask: u16, value: u16) -> Action {
         let mask = mask & (MEMORY | BUS_MASTER | INTX_DISABLE);
         if mask == 0 {
             return Action::None;
         }
         self.command = self.command & !mask | value & mask;
-        Action::Write { offset: COMMAND, size: 2, value: (self.command | INTX_DISABLE).into() }
+        let silent = if self.pin.is_none() { INTX_DISABLE } else { 0 };
+        Action::Write { offset: COMMAND, size: 2, value: (self.command | silent).into() }
     }
 
     fn read_capability(&self, register: u8, ask: impl FnOnce() -> u32) -> u32 {

@@ -13,7 +13,10 @@ use super::{
     route::{Change, Route},
     table::{Place, Table},
 };
-use crate::width::{low16, low32, ones};
+use crate::{
+    intx::Pin,
+    width::{low16, low32, ones},
+};
 
 /// One function with the mappings of its interrupts.
 #[derive(Debug)]
@@ -50,11 +53,15 @@ const PAGE: u64 = 0x1000;
 const NO_REGISTER: u64 = 1;
 
 impl<M> Function<M> {
-    /// Looks at the function at `bdf`, which exists. `None` if it is nothing for L2.
-    pub fn discover(machine: &mut impl Machine<Mapping = M>, bdf: Bdf) -> Option<Self> {
+    /// Looks at the function at `bdf`, which exists; its `pin` is for L2. `None` if it is nothing for L2.
+    pub fn discover(
+        machine: &mut impl Machine<Mapping = M>,
+        bdf: Bdf,
+        pin: Option<Pin>,
+    ) -> Option<Self> {
         let mut read =
             |offset, size| machine.config_read(Register { bdf, offset, size }) & low32(ones(size));
-        let filter = Filter::discover(&mut read)?;
+        let filter = Filter::discover(&mut read, pin)?;
         let msi = filter.capability(Id::MSI).map(|offset| MsiFunction {
             view: Msi::new(offset, low16(read(offset + 2, 2).into())),
             route: Route::NONE,

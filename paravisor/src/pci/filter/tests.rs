@@ -2,7 +2,7 @@
 //! The filter over a real device's configuration space, and over spaces made to deceive.
 
 use super::{Action, Filter};
-use crate::pci::capability::Id;
+use crate::{intx::Pin, pci::capability::Id};
 use alloc::vec::Vec;
 
 const NVME: &str = include_str!("qemu-nvme.txt");
@@ -22,7 +22,7 @@ fn get(space: &[u8], offset: u8, size: u8) -> u32 {
 }
 
 fn filter(space: &[u8]) -> Filter {
-    Filter::discover(|offset, size| get(space, offset, size)).unwrap()
+    Filter::discover(|offset, size| get(space, offset, size), None).unwrap()
 }
 
 fn nvme() -> (Filter, Vec<u8>) {
@@ -46,6 +46,19 @@ fn a_driver_finds_the_controller() {
     assert_eq!(read(0x30), 0, "no expansion ROM");
     assert_eq!(read(0x3c), 0, "no pin, although the device has one");
     assert_eq!(get(&space, 0x3d, 1), 1);
+}
+
+#[test]
+fn a_pin_whose_line_is_known_is_l2_s_to_switch() {
+    let space = space(NVME);
+    let look = |offset, size| get(&space, offset, size);
+    let mut filter = Filter::discover(look, Some(Pin::A)).unwrap();
+    assert_eq!(read(&filter, &space, 0x3c), 0x0100, "the pin; which line is said by ACPI");
+    assert_eq!(read(&filter, &space, 0x04) & 0xffff, 0x0406, "as the host has left it");
+    let write = |value| Action::Write { offset: 0x04, size: 2, value };
+    assert_eq!(filter.write(0x04, 2, 0x0006), write(0x0006), "it may interrupt now");
+    assert_eq!(filter.write(0x04, 2, 0x0406), write(0x0406));
+    assert_eq!(filter.write(0x3c, 1, 0x0b), Action::None);
 }
 
 #[test]
@@ -134,7 +147,7 @@ fn a_function_cannot_be_reset_through_express() {
 fn a_bridge_is_nothing_for_l2() {
     let mut space = space(NVME);
     space[0x0e] = 0x81;
-    assert!(Filter::discover(|offset, size| get(&space, offset, size)).is_none());
+    assert!(Filter::discover(|offset, size| get(&space, offset, size), None).is_none());
     space[0x0e] = 0x80;
     assert!(filter(&space).has_siblings());
 }

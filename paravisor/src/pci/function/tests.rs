@@ -15,7 +15,7 @@ fn with_msi() -> (Function<Mapping>, Model) {
     model.set(0x06, 0x10, 2);
     model.set(0x34, 0x40, 1);
     model.set(0x40, 0x0080_0005, 4);
-    (Function::discover(&mut model, BDF).unwrap(), model)
+    (Function::discover(&mut model, BDF, None).unwrap(), model)
 }
 
 /// Like the doorbell: MSI-X at 0x40, 48 entries at the start of BAR 1.
@@ -26,7 +26,7 @@ fn with_msix() -> (Function<Mapping>, Model) {
     model.set(0x34, 0x40, 1);
     model.set(0x40, 0x002f_0011, 4);
     model.set(0x44, 0x0000_0001, 4);
-    (Function::discover(&mut model, BDF).unwrap(), model)
+    (Function::discover(&mut model, BDF, None).unwrap(), model)
 }
 
 fn write(function: &mut Function<Mapping>, model: &mut Model, offset: u8, size: u8, value: u32) {
@@ -97,7 +97,7 @@ fn of_device_control_only_harmless_bits_change() {
     model.set(0x34, 0x80, 1);
     model.set(0x80, 0x0002_0010, 4);
     model.set(0x88, 0x0107, 2);
-    let mut function = Function::discover(&mut model, BDF).unwrap();
+    let mut function = Function::discover(&mut model, BDF, None).unwrap();
     write(&mut function, &mut model, 0x88, 2, 0xa810);
     assert_eq!(model.take_log(), ["config 88 = 2917"]);
 }
@@ -119,11 +119,13 @@ fn a_table_behind_nothing_is_nowhere() {
     for (bar, value) in [(0x14, 0), (0x14, 0xc001), (0x14, 0xffff_fff4)] {
         model.set(bar, value, 4);
         model.set(0x18, 0xffff_ffff, 4);
-        let mut function = Function::<Mapping>::discover(&mut model, BDF).unwrap();
+        let mut function = Function::<Mapping>::discover(&mut model, BDF, None).unwrap();
         assert!(!function.claims(&mut model, u64::from(value)));
     }
     model.set(0x44, 7, 4);
-    assert!(!Function::<Mapping>::discover(&mut model, BDF).unwrap().claims(&mut model, BAR1));
+    assert!(
+        !Function::<Mapping>::discover(&mut model, BDF, None).unwrap().claims(&mut model, BAR1)
+    );
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn an_access_across_an_end_of_the_table_does_not_reach_the_device() {
     model.set(0x34, 0x40, 1);
     model.set(0x40, 0x0001_0011, 4);
     model.set(0x44, 0x0000_0801, 4);
-    let mut function = Function::<Mapping>::discover(&mut model, BDF).unwrap();
+    let mut function = Function::<Mapping>::discover(&mut model, BDF, None).unwrap();
     assert!(function.claims(&mut model, BAR1));
     for gpa in [BAR1 + 0x7fc, BAR1 + 0x81c] {
         let at = Location { gpa, size: 8 };

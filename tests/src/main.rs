@@ -42,6 +42,9 @@ mod stress;
 /// Interrupts by a line.
 mod lines;
 
+/// Interrupts of devices by a line.
+mod intx;
+
 /// What devices reach.
 mod dma;
 
@@ -110,6 +113,7 @@ fn scenarios() -> Vec<Trial> {
         sweep::scenarios(),
         stress::scenarios(),
         lines::scenarios(),
+        intx::scenarios(),
         dma::scenarios(),
         hypercalls::scenarios(),
         misuse::scenarios(),

@@ -7,6 +7,9 @@ pub(crate) mod edu;
 /// The serial port, as a source of interrupts.
 pub(crate) mod serial;
 
+/// Devices that interrupt by a line.
+pub(crate) mod line;
+
 /// The IO-APIC.
 pub(crate) mod io_apic;
 
@@ -21,6 +24,8 @@ pub(crate) fn acknowledge(vector: u8) {
         edu::acknowledge();
     } else if vector == vectors::SERIAL {
         serial::acknowledge();
+    } else if vector == vectors::LINE {
+        line::acknowledge();
     } else if let Some(entry) = vectors::doorbell_entry(vector) {
         doorbell::acknowledge(entry);
     }

@@ -20,7 +20,7 @@ mod msix;
 
 #[cfg(target_os = "none")]
 pub(crate) use self::{
-    function::{Function, Id, find},
+    function::{Function, Id, find, find_all},
     msi::Msi,
     msix::MsiX,
 };

@@ -46,6 +46,7 @@ pub(crate) fn nothing_unexpected() -> Result<(), Failure> {
                     | vectors::SOFTWARE
                     | vectors::QUOTE
                     | vectors::ECHO
+                    | vectors::LINE
             )
     };
     let unexpected = |vector: &u8| !is_known(*vector) && handled::of(*vector) > 0;

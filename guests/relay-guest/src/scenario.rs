@@ -19,6 +19,7 @@
 //! | climb        | the same; then room is made for those that found none |
 //! | spurious     | entries are rung that are masked or were never set up |
 //! | lines        | the serial port interrupts by edge and by level |
+//! | intx         | devices interrupt by a line, as the part named after a colon says: see `intx` |
 //! | instructions | every instruction that can exit, in ring 0 and 3, right and wrong |
 //! | odd-memory   | accesses to device memory that no driver makes |
 //! | legacy       | out of long mode, through every kind of paging, and back |
@@ -70,6 +71,9 @@ mod spurious;
 
 /// Interrupts that come by a line.
 mod lines;
+
+/// Interrupts of devices by a line.
+mod intx;
 
 /// What no well-behaved guest does.
 mod odd;
@@ -143,6 +147,7 @@ fn bring_up(options: &Options<'_>) -> Result<(), Failure> {
 fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
     match name.split_once(':') {
         Some(("nonsense", part)) => return nonsense::run(part, machine),
+        Some(("intx", part)) => return intx::run(part, machine),
         Some(("sweep", part)) => return sweep::run(part, machine),
         Some(("fatal", way)) => return fatal::run(way, machine.cpus()),
         _ => {}

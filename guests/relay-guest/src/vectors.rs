@@ -10,6 +10,7 @@
 //! | 83        | raised by an instruction |
 //! | 84        | a quote is there |
 //! | 85        | sent by another CPU |
+//! | 86        | devices by a line |
 //! | 96–159    | doorbell entry 0–63, first set |
 //! | 160–223   | doorbell entry 0–63, second set |
 //! | 255       | spurious interrupt of the APIC |
@@ -34,6 +35,9 @@ pub(crate) const QUOTE: u8 = 84;
 
 /// What a CPU sends for an interrupt that it took. Nobody has to be told.
 pub(crate) const ECHO: u8 = 85;
+
+/// Devices by a line.
+pub(crate) const LINE: u8 = 86;
 
 /// The APIC's vector for an interrupt that went away before it was taken.
 pub(crate) const SPURIOUS: u8 = 255;

@@ -16,18 +16,18 @@ use crate::registers::Registers;
 use crate::vectors;
 
 /// Vendor and device identifiers.
-const ID: Id = Id { vendor: 0x1234, device: 0x11e8 };
+pub(super) const ID: Id = Id { vendor: 0x1234, device: 0x11e8 };
 
 /// Registers in BAR 0, and its size.
 const LIVENESS: usize = 0x04;
-const INTERRUPT_STATUS: usize = 0x24;
-const INTERRUPT_RAISE: usize = 0x60;
-const INTERRUPT_ACKNOWLEDGE: usize = 0x64;
+pub(super) const INTERRUPT_STATUS: usize = 0x24;
+pub(super) const INTERRUPT_RAISE: usize = 0x60;
+pub(super) const INTERRUPT_ACKNOWLEDGE: usize = 0x64;
 const DMA_SOURCE: usize = 0x80;
 const DMA_DESTINATION: usize = 0x88;
 const DMA_COUNT: usize = 0x90;
 const DMA_COMMAND: usize = 0x98;
-const LENGTH: u64 = 0x10_0000;
+pub(super) const LENGTH: u64 = 0x10_0000;
 
 /// Start a transfer from memory to the device, with an interrupt at its end.
 const DMA_START: u32 = 0x05;

@@ -42,6 +42,14 @@ impl IoApic {
         self.write(register, entry);
     }
 
+    /// The same for a pin that keeps its trigger meanwhile: what it has sent by level is not forgotten.
+    pub(crate) fn turn(self, pin: u8, entry: u32, cpu: u8) {
+        let register = FIRST_ENTRY + 2 * u32::from(pin);
+        self.write(register, entry | MASKED);
+        self.write(register + 1, u32::from(cpu) << 24);
+        self.write(register, entry);
+    }
+
     /// The lower half of the entry of `pin`.
     pub(crate) fn entry(self, pin: u8) -> u32 {
         self.read(FIRST_ENTRY + 2 * u32::from(pin))

@@ -17,6 +17,7 @@ const COMMAND: u8 = 0x04;
 const HEADER_TYPE: u8 = 0x0c;
 const BARS: u8 = 0x10;
 const CAPABILITIES: u8 = 0x34;
+const INTERRUPT: u8 = 0x3c;
 
 /// Command bits: answer memory accesses, master the bus, no INTx.
 const MEMORY: u32 = 1 << 1;
@@ -57,13 +58,18 @@ impl Display for Function {
 
 /// Finds the first function with `id`.
 pub(crate) fn find(id: Id) -> Option<Function> {
+    find_all(id).next()
+}
+
+/// Finds all functions with `id`.
+pub(crate) fn find_all(id: Id) -> impl Iterator<Item = Function> {
     let wanted = u32::from(id.device) << 16 | u32::from(id.vendor);
     (0..32)
         .flat_map(|device| {
             let many = Function { device, function: 0 }.read(HEADER_TYPE) & MULTI_FUNCTION != 0;
             (0..if many { 8 } else { 1 }).map(move |function| Function { device, function })
         })
-        .find(|function| function.read(ID) == wanted)
+        .filter(move |function| function.read(ID) == wanted)
 }
 
 impl Function {
@@ -85,6 +91,15 @@ impl Function {
         // The upper half is the status, whose bits are cleared by writing ones.
         let command = u32::from(u16::from_le_bytes([low, high]));
         self.write(COMMAND, command | MEMORY | MASTER | NO_INTX);
+    }
+
+    /// Lets the function answer memory accesses and pull its line. Returns its pin; 0 is none.
+    pub(crate) fn enable_line(self) -> u8 {
+        let [low, high, ..] = self.read(COMMAND).to_le_bytes();
+        let command = u32::from(u16::from_le_bytes([low, high]));
+        self.write(COMMAND, (command | MEMORY) & !NO_INTX);
+        let [_, pin, ..] = self.read(INTERRUPT).to_le_bytes();
+        pin
     }
 
     /// Lets the function write to memory if it may not, and the other way round.

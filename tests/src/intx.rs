@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Interrupts of devices by a line: the host's IO-APIC, the paravisor's lines and L2's own IO-APIC.
+//!
+//! Three parties count: the guest, the paravisor and the host. By level each interrupt that the host has
+//! told of has one end that it was told of, and L2 took as many as it ended.
+
+use libtest_mimic::Trial;
+use xtask::machine::{Exit, Outcome};
+use xtask::report::Line;
+
+use crate::stand::{Stand, Verdict, check, ended, said, scenario};
+
+/// The line of QEMU's `edu`, which is device 1; another one that is device 5 shares it.
+const GSI: u32 = 21;
+const FIRST: &str = "intx=00:01.0,A,21,level,high";
+const SECOND: &str = "intx=00:05.0,A,21,level,high";
+
+/// The scenarios of this theme.
+pub(crate) fn scenarios() -> Vec<Trial> {
+    let mut all: Vec<_> = [1, 2]
+        .map(|cpus| {
+            scenario(format!("intx::each_interrupt_comes_once_on_{cpus}_cpus"), move || plain(cpus))
+        })
+        .into();
+    all.extend([
+        scenario("intx::none_sticks_after_100_changes_of_mask_and_cpu", moved),
+        scenario("intx::two_devices_share_a_line", shared),
+        scenario("intx::a_line_that_is_not_the_td_s_is_refused_and_the_rest_goes_on", refused),
+        scenario("intx::a_device_whose_line_nobody_knows_has_no_pin", unknown),
+    ]);
+    all
+}
+
+/// Each interrupt is raised when the last one was taken: all three counts are equal.
+fn plain(cpus: u32) -> Verdict {
+    let stand = Stand::new(cpus, "scenario=intx:plain count=1000 wait=poll");
+    stand.paravisor_option(FIRST).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        said(outcome, "L2 | ", "result intx devices=1 raised=1000 taken=1000 handled=1000")?;
+        said(outcome, "L1 | ", "line: gsi=21 l2_pin=16 told=1000 ended=1000")?;
+        said(outcome, "L1 | ", "exits: reason=VIRTUALIZED_EOI count=1000")?;
+        let line = line(outcome)?;
+        check!((line.told, line.ended) == (1000, 1000), "the host counted {line:?}");
+        Ok(())
+    })
+}
+
+/// Of three changes one comes to nothing, because the device takes back what it asked for while the pin
+/// is masked: that must not be seen. What was on its way when the pin was masked is told a second time.
+fn moved() -> Verdict {
+    let stand = Stand::new(2, "scenario=intx:moved count=102 wait=poll");
+    stand.paravisor_option(FIRST).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        said(outcome, "L2 | ", "result intx devices=1 raised=102 taken=102 handled=68")?;
+        let line = line(outcome)?;
+        let on_their_way = line.told.checked_sub(68).ok_or("the host told too little")?;
+        check!(on_their_way <= 34 && line.ended == line.told, "the host counted {line:?}");
+        Ok(())
+    })
+}
+
+/// Both raise at once, over and over, beside a device with MSI-X that the doorbell's peer rings.
+fn shared() -> Verdict {
+    let stand = Stand::new(2, "scenario=intx:shared count=200 wait=poll");
+    let stand = stand.paravisor_option(FIRST).paravisor_option(SECOND);
+    stand.qemu_options(&["-device", "edu,addr=5"]).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        said(outcome, "L1 | ", "intx: device=00:05.0 pin=A gsi=21")?;
+        said(outcome, "L2 | ", "result intx devices=2 raised=400 taken=400")?;
+        let line = line(outcome)?;
+        let balanced = line.told == line.ended && (200..=400).contains(&line.told);
+        check!(balanced, "the host counted {line:?}");
+        Ok(())
+    })
+}
+
+/// Statements that are wrong each in their own way; then one that is right.
+fn refused() -> Verdict {
+    let mut stand = Stand::new(1, "scenario=edu count=10 wait=poll");
+    for (bdf, rest) in [
+        ("00:02.0", "B,22,level,high"),
+        ("00:03.0", "A,23,level,high"),
+        ("00:05.0", "A,20,level,high"),
+        ("00:09.0", "A,99,level,high"),
+        ("00:0d.0", "A,21,edge,high"),
+        ("00:11.0", "A,21,level,low"),
+    ] {
+        stand = stand.paravisor_option(&format!("intx={bdf},{rest}"));
+    }
+    let devices = ["-device", "edu,addr=5", "-device", "edu,addr=9", "-device", "edu,addr=0xd"];
+    let stand = stand.qemu_options(&devices).qemu_options(&["-device", "edu,addr=0x11"]);
+    stand.paravisor_option(FIRST).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        for why in [
+            "device=00:02.0 pin=B gsi=22 trigger=level polarity=high: the host says that its pin is",
+            "device=00:03.0 pin=A gsi=23 trigger=level polarity=high: the host says that its pin is",
+            "device=00:05.0 pin=A gsi=20 trigger=level polarity=high: the host does not let the td",
+            "device=00:09.0 pin=A gsi=99 trigger=level polarity=high: the host's io-apic has no such",
+        ] {
+            said(outcome, "L1 | warn  ", &format!("intx refused: {why}"))?;
+        }
+        said(outcome, "L1 | info  ", "intx: device=00:0d.0 pin=A gsi=21 trigger=edge")?;
+        for bdf in ["00:11.0", "00:01.0"] {
+            let why = "another device has the line, and one of them by edge";
+            let refused = format!("intx refused: device={bdf} pin=A gsi=21 trigger=level");
+            said(outcome, "L1 | warn  ", &refused)?;
+            said(outcome, "L1 | warn  ", why)?;
+        }
+        Ok(())
+    })
+}
+
+/// Without a statement there is no pin, so the guest that wants one cannot go on.
+fn unknown() -> Verdict {
+    Stand::new(1, "scenario=intx:plain count=1 wait=poll").run(|outcome| {
+        ended(outcome, &Exit::FAILURE)?;
+        said(outcome, "L2 | ", "ok=0 handled=0 reason=bad-device what=no pin")
+    })
+}
+
+/// The host's figures of the one line that interrupts.
+fn line(outcome: &Outcome) -> Result<Line, String> {
+    match outcome.report.lines.as_slice() {
+        [line] if line.gsi == GSI => Ok(*line),
+        lines => Err(format!("not one line: {lines:?}")),
+    }
+}

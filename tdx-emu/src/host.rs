@@ -110,6 +110,14 @@ mod campaign;
 #[cfg(target_os = "none")]
 mod hostile;
 
+/// What a seed makes of the host.
+#[cfg(any(target_os = "none", test))]
+mod whims;
+
+/// What that does to the TD.
+#[cfg(target_os = "none")]
+mod deeds;
+
 /// The end of the run.
 #[cfg(target_os = "none")]
 mod end;

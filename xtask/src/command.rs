@@ -19,6 +19,9 @@ mod bench;
 /// Takes very many interrupts.
 mod stress;
 
+/// Has a host do what seeds say.
+mod hostile;
+
 /// Looks for inputs that break what holds.
 mod fuzz;
 
@@ -60,6 +63,8 @@ enum Command {
     Bench(bench::Options),
     /// Take very many interrupts on several CPUs while mappings come and go
     Stress(stress::Options),
+    /// Run guests on a host that lies, interrupts and scribbles as a seed says
+    Hostile(hostile::Options),
     /// Run fuzz targets under libFuzzer
     Fuzz(fuzz::Options),
     /// Check everything: unit tests, loom, lints, gates, end-to-end tests
@@ -93,6 +98,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Boots(options) => boots::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Stress(options) => stress::run(&options),
+        Command::Hostile(options) => hostile::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Test(options) | Command::Ci(options) => test::run(&options),
         Command::Lint => lint::run(),

@@ -74,6 +74,9 @@ pub mod direct_boot;
 /// What the emulator reports of a run.
 pub mod report;
 
+/// Runs with a hostile host.
+pub mod hostile;
+
 /// What the guest counted itself.
 pub mod guest_counts;
 

@@ -18,6 +18,7 @@
 //! | `campaign`     | rounds over all vectors on all virtual CPUs, once they have halted | `0`  |
 //! | `flood`        | `lanes:total`: rung in bursts on each CPU, see `provoke` | none         |
 //! | `sweep`        | `vector:lanes:starter:cpu[:echo]`: rung after each instruction of L1, see `provoke` | none |
+//! | `hostile`      | a seed of what the host does to L1, see `whims.rs` | none                 |
 //! | `smis`         | `plain:count`, or `machine-check`: hit L2 after the first CPU halted | none |
 //! | `removal`      | `vendor:device:reads`: taken away when it was read so often | none  |
 //! | `resume`       | who goes on when L2 was given memory: `l2`, or `l1` | `l2`                |
@@ -110,6 +111,8 @@ pub(crate) struct CommandLine {
     pub(crate) campaign: u64,
     /// A device that is taken away.
     pub(crate) removal: Option<Removal>,
+    /// What the host's whims begin with.
+    pub(crate) hostile: Option<u64>,
     /// System-management interrupts.
     pub(crate) smis: Option<PlannedSmis>,
     /// What is rung without an end.
@@ -145,6 +148,7 @@ impl Default for CommandLine {
             relay_stride: 0,
             unasked: None,
             campaign: 0,
+            hostile: None,
             smis: None,
             removal: None,
             flood: None,
@@ -234,6 +238,7 @@ impl CommandLine {
             "removal" => {
                 self.removal = Some(removal(value).ok_or(bad("vendor:device:reads"))?);
             }
+            "hostile" => self.hostile = Some(number(value).ok_or(bad("a number"))?),
             "smis" => self.smis = Some(smis(value).ok_or(bad("plain:count, or machine-check"))?),
             "flood" => self.flood = Some(flood(value).ok_or(bad("lanes:total"))?),
             "sweep" => {

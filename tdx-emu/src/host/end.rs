@@ -103,6 +103,9 @@ fn say_interrupts(td: &Td) {
     if !td.campaign.is_empty() {
         log::info!("campaign: {}", td.campaign);
     }
+    if !td.hostile.whims.is_empty() {
+        log::info!("hostile: {}", td.hostile.whims);
+    }
     if td.smis.exits() != 0 {
         log::info!("smis: exits={}", td.smis.exits());
     }

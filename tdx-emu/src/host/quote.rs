@@ -29,6 +29,7 @@ use super::{
     quote_queue::{Queue, Request},
     shared_memory,
     td::Td,
+    vcpu::Vcpu,
 };
 use crate::machine::{clock, cpus::MAX_CPUS};
 
@@ -144,8 +145,17 @@ impl Quoting {
 
     fn notify(&self, td: &Td, cpu: usize) {
         let Some((cpu, vector)) = self.whom(cpu) else { return };
-        if let Some(vcpu) = td.vcpus.get(cpu) {
+        let Some(vcpu) = td.vcpus.get(cpu) else { return };
+        for _ in 0..td.hostile.times() {
             self.figures.notified();
+            vcpu.post(vector);
+        }
+    }
+
+    /// Tells a virtual CPU, if it wants to be told, of nothing at all.
+    pub(crate) fn notify_in_vain(&self, vcpu: &Vcpu) {
+        let vector = self.vectors.lock().get(vcpu.index).copied().flatten();
+        if let Some(vector) = vector {
             vcpu.post(vector);
         }
     }

@@ -30,6 +30,25 @@ pub(crate) enum Manner {
 }
 
 impl Manner {
+    /// The manner that a number stands for.
+    pub(crate) fn any(number: u64) -> Self {
+        const ALL: [Manner; 11] = [
+            Manner::Honest,
+            Manner::Reverse,
+            Manner::Silent,
+            Manner::Double,
+            Manner::Early,
+            Manner::AtOnce,
+            Manner::Late,
+            Manner::Length,
+            Manner::Garbage,
+            Manner::Never,
+            Manner::Refuse,
+        ];
+        let number = usize::try_from(number % 64).unwrap_or(0);
+        ALL.get(number % ALL.len()).copied().unwrap_or_default()
+    }
+
     /// The manner of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(match name {

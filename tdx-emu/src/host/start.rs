@@ -23,6 +23,7 @@ use super::{
     campaign::Campaign,
     command_line::{CommandLine, Flavour},
     console::Console,
+    deeds::Hostile,
     end, hand_off,
     hostile::{Smis, UnaskedInterrupts},
     hyperv::{Partition, hands},
@@ -77,7 +78,7 @@ pub(crate) fn start(boot: &Boot) -> ! {
         console::error_exit(OWN_BUG, format_args!("the TD cannot be built: {failure}"))
     });
     watch(&line);
-    td.publish();
+    td.publish().hostile.scribble();
     cpus::park()
 }
 
@@ -137,6 +138,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
     }
     tell(&pci, &build_td::mrtd(tdr)?);
     let lines = pci.lines(&mut machine);
+    let hostile = Hostile::new(line.hostile);
     Ok(Td {
         tdr,
         tsc_origin: virtual_cpus.first().map_or(Ok(0), build_vcpu::tsc_origin)?,
@@ -146,11 +148,12 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         pci: Mutex::new((pci, machine)),
         io_apic: Mutex::new(IoApic::new(lines)),
         consoles: [Console::new(0x3f8, Who::L1), Console::new(0x2f8, Who::L2)],
-        quoting: Quoting::new(line.quotes, line.unnotified),
+        quoting: Quoting::new(hostile.manner(line.quotes), line.unnotified),
         hyperv: (line.flavour == Flavour::Hyperv).then(|| Partition::new(line.hyperv, vcpus)),
         unasked: UnaskedInterrupts::new(line.unasked),
         campaign: Campaign::new(line.campaign, vcpus),
         smis: Smis::new(line.smis),
+        hostile,
         resume_l1: line.resume_l1,
         conversion: line.conversion,
     })

@@ -9,6 +9,7 @@ use super::{
     campaign::{Campaign, Raise, Way},
     command_line::Conversion,
     console::Console,
+    deeds::Hostile,
     hostile::{Smis, UnaskedInterrupts},
     hyperv::{Partition, hands::TheTd},
     io_apic::IoApic,
@@ -58,6 +59,8 @@ pub(crate) struct Td {
     pub(crate) campaign: Campaign,
     /// System-management interrupts.
     pub(crate) smis: Smis,
+    /// What the host does by a seed.
+    pub(crate) hostile: Hostile,
     /// Whether L1 goes on when L2 was given memory.
     pub(crate) resume_l1: bool,
     /// How it has memory converted.

@@ -39,8 +39,14 @@ use super::{hyperv::hands::TheTd, td::Td, vcpu::Vcpu};
 /// What KVM says to a hypercall that it does not have.
 const KVM_ENOSYS: u64 = (-1000_i64).cast_unsigned();
 
-/// Answers the TDVMCALL in `registers`, which go back to the TD.
+/// Answers the TDVMCALL in `registers`, which go back to the TD; a hostile host changes the answer.
 pub(crate) fn answer(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Registers) {
+    let asked = *registers;
+    honestly(td, vcpu, registers);
+    td.hostile.spoil(td, &asked, registers);
+}
+
+fn honestly(td: &'static Td, vcpu: &'static Vcpu, registers: &mut Registers) {
     let sub_function = SubFunction(registers.r11);
     if let Some(hyperv) = td.hyperv.as_ref().filter(|_| registers.r10 != 0) {
         let (input, output) = (registers.rdx, registers.r8);

@@ -20,6 +20,9 @@ pub(super) fn answer(td: &'static Td, vcpu: &Vcpu, registers: &Registers) -> Vmc
     td.unasked.post_one(vcpu);
     td.smis.raise_one(vcpu);
     td.campaign.begin(vcpu.index);
+    if td.hostile.wakes() {
+        return VmcallStatus::SUCCESS;
+    }
     td.attend(vcpu);
     while !halt.ends(&vcpu.nmis, || is_awake(vcpu)) {
         end::check();

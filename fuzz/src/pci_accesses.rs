@@ -90,6 +90,10 @@ fn take(bus: &mut Bus<Mapping>, machine: &mut Machine, step: u8, input: &mut Inp
             machine.begin(None);
             drop(bus.forget_removed(machine));
         }
+        _ if way == Way::Write => {
+            machine.begin(None);
+            bus.renew(machine);
+        }
         _ => machine.lie(input.byte().unwrap_or(0), input.word()),
     }
 }

@@ -337,12 +337,18 @@ impl machine::Machine for Machine {
         Ok(Mapping { number, is_detour })
     }
 
-    fn message(&self, mapping: &Mapping) -> Message {
-        self.live.get(&mapping.number).expect("it is live").message
+    fn message(&self, source: Source, mapping: &Mapping) -> Message {
+        let live = self.live.get(&mapping.number).expect("it is live");
+        assert_eq!(live.source, source, "the message of another interrupt");
+        live.message
     }
 
     fn is_detour(&self, mapping: &Mapping) -> bool {
         mapping.is_detour
+    }
+
+    fn is_same_way(&self, one: &Mapping, other: &Mapping) -> bool {
+        one.is_detour == other.is_detour
     }
 
     fn unmap(&mut self, mapping: Mapping) {

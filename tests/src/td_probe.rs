@@ -23,6 +23,10 @@ pub(crate) fn scenarios() -> Vec<Trial> {
                 ["bus: unloaded", "monitor: the packet", "redirect: posted", "proxied: a set"];
             probe_with(&["flavour=hyperv"], &checks)
         }),
+        scenario("td_probe::a_host_like_hyper_v_takes_channels_away_and_offers_others", || {
+            let words = ["flavour=hyperv", "rescind=3", "vmbus=5.3"];
+            probe_with(&words, &["bus: offered again", "bus: unloaded", "monitor: the packet"])
+        }),
         scenario("td_probe::an_older_host_like_hyper_v_has_fewer_features", || {
             let checks = ["bus: unloaded", "redirect: proxied still"];
             probe_with(&["flavour=hyperv", "redirect=0", "vmbus=5.2"], &checks)

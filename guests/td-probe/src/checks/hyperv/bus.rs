@@ -29,17 +29,39 @@ pub(super) fn run(tally: &mut Tally) {
     let Some([plain, monitored]) = offers(tally, connection) else { return };
     open(tally, connection, plain, 0);
     echo(tally, plain, 0);
+    let gone = taken_away(tally, connection, plain);
     open(tally, connection, monitored, 1);
     monitored_echo(tally, monitored);
-    tally.check("bus: close", post(connection, &[7, 0, plain.channel]), 0);
-    tally.check("bus: close is not answered", take(SINT), None);
-    tally.check("bus: closed", signal(plain.connection), 0x12);
-    tally.check("bus: teardown", post(connection, &[11, 0, plain.channel, GPADLS[0]]), 0);
-    answer(tally, "bus: torn down", &[12, 0, GPADLS[0]]);
+    if !gone {
+        close(tally, connection, plain);
+    }
     tally.check("bus: unload", post(connection, &[16, 0]), 0);
     answer(tally, "bus: unloaded", &[17, 0]);
     tally.check("bus: unloaded channels are gone", signal(monitored.connection), 0x12);
     interrupts();
+}
+
+/// Closes the channel and has its memory forgotten.
+fn close(tally: &mut Tally, connection: u32, offer: Offer) {
+    tally.check("bus: close", post(connection, &[7, 0, offer.channel]), 0);
+    tally.check("bus: close is not answered", take(SINT), None);
+    tally.check("bus: closed", signal(offer.connection), 0x12);
+    let teardown = post(connection, &[11, 0, offer.channel, GPADLS[0]]);
+    tally.check("bus: teardown", teardown, 0);
+    answer(tally, "bus: torn down", &[12, 0, GPADLS[0]]);
+}
+
+/// Some hosts take the channel away after a few packets, and offer it again when its number is given back; returns
+/// whether this one did.
+fn taken_away(tally: &mut Tally, connection: u32, offer: Offer) -> bool {
+    let Some(message) = take(SINT) else { return false };
+    tally.check("bus: taken away", message.words[..3] == [2, 0, offer.channel], true);
+    tally.check("bus: and closed", signal(offer.connection), 0x12);
+    tally.check("bus: number given back", post(connection, &[13, 0, offer.channel]), 0);
+    let again = take(SINT).map(|message| (message.words[0], message.words[46]));
+    tally.check("bus: offered again, by another number", again, Some((1, 3)));
+    interrupts();
+    true
 }
 
 /// Proposes a version that there is not, and then the ones that there are.

@@ -60,13 +60,17 @@ fn messages_come_one_by_one_in_order_and_by_end_of_message_alone() {
     assert_eq!(first, (1, vec![1; 12], Eom::NotNeeded));
     (2..5).for_each(|byte| assert_eq!(stand.send(byte), Delivery::Accepted));
     assert_eq!(stand.guest.posted(), [(1, 0x51)]);
-    for byte in 2..5 {
-        let eom = if byte == 4 { Eom::NotNeeded } else { Eom::Write };
+    for byte in 2..6 {
+        let eom = if byte == 5 { Eom::NotNeeded } else { Eom::Write };
         assert_eq!(stand.take(7), Some((1, vec![byte; 12], eom)));
         assert_eq!(stand.take(7), None, "nothing comes before the end of message");
+        if byte == 2 {
+            assert_eq!(stand.send(5), Delivery::Accepted);
+            assert_eq!(stand.take(7), None, "nor because another one is sent");
+        }
         stand.write(0x4000_0084, 0);
     }
-    assert_eq!(stand.guest.posted(), [(1, 0x51); 2]);
+    assert_eq!(stand.guest.posted(), [(1, 0x51); 3]);
     assert_eq!(stand.take(7), None);
 }
 
@@ -100,6 +104,8 @@ fn one_vector_is_a_number_and_several_are_a_set() {
     let (kind, payload, eom) = stand.take(0).unwrap();
     assert_eq!((MessageType(kind), eom), (MessageType::PROXY_INTERRUPT, Eom::Write));
     assert_eq!(payload[..8], [0, 0, 0, 0, 0xff, 0, 0, 0]);
+    stand.synic.pass_on(stand.guest, &stand.proxied);
+    assert_eq!(stand.take(0), None, "the end of message is owed");
     let set = |payload: &[u8]| -> Vec<u8> {
         vmbus::proxy_interrupt::parse(payload).unwrap().iter().collect()
     };

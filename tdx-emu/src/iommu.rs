@@ -26,5 +26,5 @@ mod arrival;
 
 #[cfg(target_os = "none")]
 pub(crate) use self::arrival::{
-    NOTIFICATION_VECTOR, deliver, enable, remap, ring, set_proxy, settle, source,
+    Called, NOTIFICATION_VECTOR, deliver, enable, remap, ring, set_proxy, settle, source,
 };

@@ -23,6 +23,9 @@ mod forward;
 /// Figures of each relay path.
 mod rows;
 
+/// Messages that go by the host.
+mod proxied;
+
 /// The cost of one relay pass.
 mod pass;
 
@@ -52,8 +55,6 @@ use core::fmt;
 use spin::{Mutex, Once};
 use tdcall::leaf::Leaf;
 
-#[cfg(target_os = "none")]
-pub(crate) use self::sources::Bdf;
 use self::{
     claim::Claim,
     dma_faults::DmaFaults,
@@ -64,6 +65,11 @@ use self::{
     rows::Rows,
     sources::Sources,
     trace::{Entry, Event},
+};
+#[cfg(target_os = "none")]
+pub(crate) use self::{
+    proxied::{proxied, proxied_in_vain, proxy_called},
+    sources::Bdf,
 };
 pub(crate) use self::{relay_table::RelayTable, sources::Source};
 use crate::iommu::dma::Fault;

@@ -116,11 +116,12 @@ pub struct Row {
     pub entry: u32,
     /// The virtual CPU that takes it.
     pub cpu: u32,
-    /// The vector of L1 set aside for it.
+    /// The vector of L1 set aside for it; 0 for none.
     pub reserved: u32,
     /// The vector of L2.
     pub vector: u32,
-    /// How it is relayed: `posted` if the CPU takes it itself, `remote` if another one does for it.
+    /// How it is relayed: `posted` if the CPU takes it itself, `remote` if another one does for it, `proxied` if the
+    /// host does.
     pub mode: String,
     /// The virtual CPU to which the device sends it.
     #[serde(default)]
@@ -137,7 +138,7 @@ pub struct Row {
     pub host_exits: u64,
     /// Calls to the host on the relay path.
     pub tdvmcalls: u64,
-    /// Calls by which a CPU that passed it on woke the one that it is for; in no other figure.
+    /// Calls by which who passed it on, a CPU or the host, woke the CPU that it is for; in no other figure.
     #[serde(default)]
     pub kicks: u64,
     /// Exits meanwhile that the host's own interrupts caused.

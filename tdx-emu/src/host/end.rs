@@ -9,7 +9,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::td::Td;
+use super::{hyperv::hands::TheTd, td::Td};
 use crate::{
     iommu::dma,
     machine::{clock, console, interrupt},
@@ -99,6 +99,7 @@ fn say_interrupts(td: &Td) {
     }
     if let Some(hyperv) = td.hyperv.as_ref().filter(|hyperv| !hyperv.is_empty()) {
         log::info!("hyperv: {hyperv}");
+        hyperv.each_untaken(TheTd, observe::proxied_in_vain);
     }
     if !td.campaign.is_empty() {
         log::info!("campaign: {}", td.campaign);

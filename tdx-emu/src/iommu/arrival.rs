@@ -37,7 +37,7 @@ use crate::{
 pub(crate) const NOTIFICATION_VECTOR: u8 = 0xf2;
 
 static TABLE: Table = Table::new();
-static PROXY: Once<fn(usize, u8)> = Once::new();
+static PROXY: Once<fn(usize, u8) -> Called> = Once::new();
 /// Begins and ends of handlers, by CPU: odd while one is at work.
 static AT_WORK: PerCpu<AtomicU64> =
     PerCpu::new([const { CachePadded::new(AtomicU64::new(0)) }; cpus::MAX_CPUS]);
@@ -59,8 +59,17 @@ pub(crate) fn source(source: Source) -> Option<u8> {
     Some(vector)
 }
 
+/// Whether the host made a virtual CPU look at what waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// It did.
+    Yes,
+    /// It had done so already.
+    No,
+}
+
 /// Has messages that are not posted go to `proxy`, with virtual CPU and vector. It takes no lock.
-pub(crate) fn set_proxy(proxy: fn(usize, u8)) {
+pub(crate) fn set_proxy(proxy: fn(usize, u8) -> Called) {
     PROXY.call_once(|| proxy);
 }
 
@@ -113,8 +122,11 @@ fn follow_route(physical: u8) {
         return;
     };
     if entry.way == Way::Proxied {
-        if let Some(proxy) = PROXY.get() {
-            proxy(usize::from(entry.cpu), entry.vector);
+        let (cpu, vector) = (usize::from(entry.cpu), entry.vector);
+        // Counted before anybody can pass it on.
+        observe::proxied(physical, cpu, vector);
+        if PROXY.get().map(|proxy| proxy(cpu, vector)) == Some(Called::Yes) {
+            observe::proxy_called(physical, cpu, vector);
         }
         return;
     }

@@ -2,7 +2,8 @@
 //! The figures of a run as JSON objects, one on each line.
 //!
 //! Row: one relay path. `lost = messages − relayed − merged − pending`: `pending` messages were still
-//! on their way to L1 when the run ended, lost ones were taken by L1 and never delivered. What the
+//! on their way to L1 when the run ended, lost ones were taken by L1 and never delivered. The way is `posted`,
+//! `remote` if another CPU takes the message, or `proxied` if the host does. What the
 //! fixed tables had no room for is told with the totals of a CPU.
 
 use core::fmt;
@@ -74,7 +75,11 @@ pub(crate) fn rows(
     sources: &Sources,
 ) {
     for (index, (key, counts)) in figures.rows.used().enumerate() {
-        let untaken = lanes(key.taker.into()).untaken(Place { cpu, row: index });
+        let untaken = if key.is_proxied() {
+            Untaken { pending: counts.waiting.get(), ..Untaken::default() }
+        } else {
+            lanes(key.taker.into()).untaken(Place { cpu, row: index })
+        };
         row(sink, cpu, (key, counts), untaken, sources.get(key.source));
     }
 }
@@ -93,7 +98,11 @@ fn row(
     let relayed = row.relayed.get();
     let settled = relayed.saturating_add(merged).saturating_add(untaken.pending);
     let lost = i128::from(messages) - i128::from(settled);
-    let mode = if usize::from(key.taker) == cpu { "posted" } else { "remote" };
+    let (mode, taker) = match usize::from(key.taker) {
+        _ if key.is_proxied() => ("proxied", cpu),
+        taker if taker == cpu => ("posted", taker),
+        taker => ("remote", taker),
+    };
     sink(format_args!(
         concat!(
             r#"{{"type":"row","device":"{:04x}:{:04x}","bdf":"{}","entry":{},"cpu":{},"reserved":{},"#,
@@ -108,7 +117,7 @@ fn row(
         key.reserved,
         key.vector,
         mode,
-        key.taker,
+        taker,
         messages,
         relayed,
         merged,

@@ -32,6 +32,19 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// In place of a CPU: the host took it.
+    const HOST: u8 = u8::MAX;
+
+    /// The path by which the host asks L1 to pass `vector` on; no vector of L1 is set aside for it.
+    pub(crate) fn proxied(source: u8, vector: u8) -> Self {
+        Self { source, taker: Self::HOST, reserved: 0, vector }
+    }
+
+    /// Whether it is such a path.
+    pub(crate) fn is_proxied(self) -> bool {
+        self.taker == Self::HOST
+    }
+
     const USED: u64 = 1 << 63;
 
     fn word(self) -> u64 {
@@ -64,6 +77,8 @@ pub(crate) struct Row {
     presumed: Counter,
     /// Taken by L1 and not yet delivered to L2.
     pub(crate) in_flight: Counter,
+    /// Messages that the host still had when the run ended.
+    pub(crate) waiting: Counter,
     /// TD exits for its own sake during the passes that relayed this path.
     pub(crate) host_exits: Counter,
     /// TDVMCALLs during those passes.
@@ -85,6 +100,7 @@ impl Row {
             merged: Counter::new(),
             presumed: Counter::new(),
             in_flight: Counter::new(),
+            waiting: Counter::new(),
             host_exits: Counter::new(),
             tdvmcalls: Counter::new(),
             kicks: Counter::new(),
@@ -243,6 +259,21 @@ mod tests {
         assert_eq!((row.relayed.get(), row.merged.get()), (2, 0));
         rows.delivered(1, 81);
         assert_eq!((row.relayed.get(), row.merged.get()), (2, 0), "none was left");
+    }
+
+    #[test]
+    fn what_the_host_takes_is_a_path_of_its_own() {
+        let rows = Rows::new();
+        let posted = rows.open(KEY).unwrap().0;
+        let (proxied, row) = rows.open(Key::proxied(KEY.source, KEY.vector)).unwrap();
+        assert_ne!(posted, proxied);
+        let keys: Vec<_> = rows.used().map(|(key, _)| key.is_proxied()).collect();
+        assert_eq!(keys, [false, true]);
+        row.in_flight.add(2);
+        rows.delivered(0, KEY.vector);
+        // The second message came too late for the first delivery.
+        rows.delivered(0, KEY.vector);
+        assert_eq!((row.relayed.get(), row.merged.get()), (2, 0));
     }
 
     #[test]

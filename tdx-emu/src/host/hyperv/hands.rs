@@ -7,6 +7,7 @@ use core::sync::atomic::AtomicU32;
 use super::{
     Partition,
     guest::{Guest, Retarget},
+    synic::Added,
 };
 use crate::{
     host::{
@@ -14,7 +15,7 @@ use crate::{
         td::Td,
         vcpu::Vcpu,
     },
-    iommu,
+    iommu::{self, Called},
     machine::{clock, memory},
 };
 
@@ -77,10 +78,14 @@ impl Partition<TheTd> {
 }
 
 /// A device sent a message that is not posted. Context: an interrupt handler.
-pub(crate) fn proxy(cpu: usize, vector: u8) {
-    let Some(td) = Td::get() else { return };
-    if let (Some(hyperv), Some(vcpu)) = (&td.hyperv, td.vcpus.get(cpu)) {
-        hyperv.proxy(cpu, vector);
+pub(crate) fn proxy(cpu: usize, vector: u8) -> Called {
+    let known = Td::get().and_then(|td| td.hyperv.as_ref().zip(td.vcpus.get(cpu)));
+    let Some((hyperv, vcpu)) = known else { return Called::No };
+    // One that waits already had the virtual CPU summoned, and that was not seen yet.
+    if hyperv.proxy(cpu, vector) == Added::AtOnce {
         vcpu.summon();
+        Called::Yes
+    } else {
+        Called::No
     }
 }

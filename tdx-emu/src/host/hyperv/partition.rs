@@ -25,7 +25,7 @@ use super::{
     },
     retarget::{self, Redirection},
     status::HvStatus,
-    synic::{Delivery, ProxySet, Synic},
+    synic::{Added, Delivery, ProxySet, Synic},
     vmbus::{Outgoing, Vmbus},
     vp_registers::{self, PROXY_INTERRUPT_REDIRECT, Register},
 };
@@ -113,11 +113,21 @@ impl<G: Guest> Partition<G> {
     }
 
     /// A device sent a message that is not posted. Context: an interrupt handler; it takes no lock.
-    pub(crate) fn proxy(&self, cpu: usize, vector: u8) {
-        let Some(vp) = self.vps.get(cpu) else { return };
+    pub(crate) fn proxy(&self, cpu: usize, vector: u8) -> Added {
+        let Some(vp) = self.vps.get(cpu) else { return Added::Merged };
         self.figures.proxied.fetch_add(1, Relaxed);
-        if !vp.proxied.add(vector) {
-            self.figures.merged.fetch_add(1, Relaxed);
+        let added = vp.proxied.add(vector);
+        self.figures.merged.fetch_add(u64::from(added == Added::Merged), Relaxed);
+        added
+    }
+
+    /// Tells which interrupts of which virtual CPUs L1 was asked to pass on and has not taken.
+    pub(crate) fn each_untaken(&self, guest: G, mut tell: impl FnMut(usize, u8)) {
+        for (cpu, vp) in self.vps.iter().enumerate() {
+            let synic = vp.synic.lock();
+            (0..=u8::MAX)
+                .filter(|vector| synic.asks_for(guest, &vp.proxied, *vector))
+                .for_each(|vector| tell(cpu, vector));
         }
     }
 

@@ -106,6 +106,15 @@ pub(crate) enum Delivery {
     Full,
 }
 
+/// What became of an interrupt that is to be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It waits.
+    AtOnce,
+    /// The same one waited already, and the two are one now.
+    Merged,
+}
+
 /// Interrupts that wait to be passed on. Interrupt handlers fill it.
 #[derive(Debug, Default)]
 pub(crate) struct ProxySet([AtomicU32; 8]);
@@ -116,10 +125,16 @@ impl ProxySet {
         Self([const { AtomicU32::new(0) }; 8])
     }
 
-    /// Adds one; `false` if it waited already, so that the two are one.
-    pub(crate) fn add(&self, vector: u8) -> bool {
+    /// Adds one.
+    pub(crate) fn add(&self, vector: u8) -> Added {
         let bit = 1 << (vector & 31);
-        self.0[usize::from(vector >> 5)].fetch_or(bit, Release) & bit == 0
+        let before = self.0[usize::from(vector >> 5)].fetch_or(bit, Release);
+        if before & bit == 0 { Added::AtOnce } else { Added::Merged }
+    }
+
+    /// Whether one of this number waits.
+    pub(crate) fn contains(&self, vector: u8) -> bool {
+        self.0[usize::from(vector >> 5)].load(Relaxed) >> (vector & 31) & 1 != 0
     }
 
     /// Whether there are none.
@@ -211,6 +226,24 @@ impl Synic {
         if !proxied.is_empty() {
             self.serve(guest, proxied, INTERCEPTION);
         }
+    }
+
+    /// Whether the slot of the interceptions asks for this vector still, or the set does.
+    pub(crate) fn asks_for(&self, guest: impl Guest, proxied: &ProxySet, vector: u8) -> bool {
+        let mut slot = [0; 52];
+        let read = |page: &[AtomicU32]| page.read(INTERCEPTION * SLOT, &mut slot);
+        let there = self.simp.enable() && guest.with_page(address(self.simp), read).is_some();
+        let (words, _) = slot.as_chunks::<4>();
+        let [kind, _, _, _, form, set @ ..] = words else { return false };
+        let in_slot = there
+            && u32::from_le_bytes(*kind) == PROXY_INTERRUPT
+            && match *form {
+                [_, 0, ..] => set.first() == Some(&u32::from(vector).to_le_bytes()),
+                _ => set
+                    .get(usize::from(vector >> 5))
+                    .is_some_and(|word| u32::from_le_bytes(*word) >> (vector & 31) & 1 != 0),
+            };
+        in_slot || proxied.contains(vector)
     }
 
     /// Sets an event flag and interrupts if it was clear.

@@ -140,7 +140,9 @@ impl Stand {
                 let _ = self.guest.with_page(*page, scribble);
             }
             Act::Unshare(page) => self.guest.unshare(*page),
-            Act::Proxy(cpu, vector) => self.partition.proxy(*cpu, *vector),
+            Act::Proxy(cpu, vector) => {
+                self.partition.proxy(*cpu, *vector);
+            }
             Act::Poll(cpu) => self.partition.poll(self.guest, *cpu),
         }
         assert!(self.partition.waiting() <= MOST_WAITING);

@@ -3,7 +3,7 @@
 
 use vmbus::synic::{Eom, EventFlags, MessagePage, MessageType, SintIndex};
 
-use super::{Delivery, Message, ProxySet, SharedMemory, Synic, WAITING};
+use super::{Added, Delivery, Message, ProxySet, SharedMemory, Synic, WAITING};
 use crate::host::hyperv::guest::{Guest, SHARED_BIT, fake::Fake};
 
 const SHARED: u64 = SHARED_BIT;
@@ -44,6 +44,10 @@ impl Stand {
         let taken = page.take(SintIndex::new(sint).unwrap())?;
         let message = taken.message.unwrap();
         Some((message.message_type.0, message.payload().to_vec(), taken.eom))
+    }
+
+    fn asks_for(&self, vector: u8) -> bool {
+        self.synic.asks_for(self.guest, &self.proxied, vector)
     }
 
     fn send(&mut self, byte: u8) -> Delivery {
@@ -94,11 +98,14 @@ fn what_was_sent_too_early_comes_when_the_page_is_there() {
 #[test]
 fn one_vector_is_a_number_and_several_are_a_set() {
     let mut stand = stand();
-    assert!(stand.proxied.add(0xff));
+    assert_eq!(stand.proxied.add(0xff), Added::AtOnce);
+    assert!(stand.asks_for(0xff));
     stand.synic.pass_on(stand.guest, &stand.proxied);
     assert_eq!(stand.guest.posted(), [(1, 0x50)]);
     // While the slot is taken they gather, and the same one twice is one.
-    assert!(stand.proxied.add(0x21) && stand.proxied.add(0x80) && !stand.proxied.add(0x21));
+    let added = [0x21, 0x80, 0x21].map(|vector| stand.proxied.add(vector));
+    assert_eq!(added, [Added::AtOnce, Added::AtOnce, Added::Merged]);
+    assert!([0xff, 0x21, 0x80].into_iter().all(|vector| stand.asks_for(vector)));
     stand.synic.pass_on(stand.guest, &stand.proxied);
     assert!(stand.guest.posted().is_empty());
     let (kind, payload, eom) = stand.take(0).unwrap();
@@ -110,7 +117,9 @@ fn one_vector_is_a_number_and_several_are_a_set() {
         vmbus::proxy_interrupt::parse(payload).unwrap().iter().collect()
     };
     assert_eq!(set(&payload), [0xff]);
+    assert!(!stand.asks_for(0xff));
     stand.write(0x4000_0084, 0);
+    assert!(stand.asks_for(0x80) && stand.asks_for(0x21) && !stand.asks_for(0x20));
     let (_, payload, eom) = stand.take(0).unwrap();
     assert_eq!((payload[1], set(&payload), eom), (1, vec![0x21, 0x80], Eom::NotNeeded));
     assert!(stand.proxied.is_empty());

@@ -103,8 +103,7 @@ impl Outcome {
         let rows = &self.report.rows;
         // Row by row: what one lost must not be made up by what another has too many.
         let lost: u64 = rows.iter().map(|row| row.lost.unsigned_abs()).sum();
-        let Row { relayed, merged, host_exits, tdvmcalls, kicks, interruptions, .. } =
-            self.report.total();
+        let Row { relayed, merged, host_exits, tdvmcalls, interruptions, .. } = self.report.total();
         if lost + host_exits + tdvmcalls > 0 {
             return Err(format!(
                 "FAILED: {lost} interrupts lost, {host_exits} exits and {tdvmcalls} calls to the \
@@ -125,16 +124,29 @@ impl Outcome {
             0 => String::new(),
             n => format!(", but for {n} interrupts of the host's own that came meanwhile"),
         };
-        let remote = match rows.iter().filter(|row| row.mode == "remote").count() {
-            0 => String::new(),
-            n => format!(", {n} of them by way of another CPU, which took {kicks} kicks"),
+        let remote = match self.of_mode("remote") {
+            (0, _) => String::new(),
+            (n, kicks) => format!(", {n} of them by way of another CPU, which took {kicks} kicks"),
+        };
+        let (proxied, besides) = match self.of_mode("proxied") {
+            (0, _) => (String::new(), ""),
+            (n, kicks) => (
+                format!(", {n} of them by messages of the host, for which it called {kicks} times"),
+                " besides",
+            ),
         };
         Ok(format!(
-            "PASSED: {relayed} interrupts relayed on {} {paths}{remote}, {merged} merged, none lost; \
-             {passes} times a running L2 was stopped for them, with no exit and no call to the \
-             host{meanwhile}{guest}",
+            "PASSED: {relayed} interrupts relayed on {} {paths}{remote}{proxied}, {merged} merged, none \
+             lost; {passes} times a running L2 was stopped for them, with no exit and no call to the \
+             host{besides}{meanwhile}{guest}",
             rows.len()
         ))
+    }
+
+    /// How many ways have a mode, and the kicks that they took.
+    fn of_mode(&self, mode: &str) -> (usize, u64) {
+        let rows = || self.report.rows.iter().filter(|row| row.mode == mode);
+        (rows().count(), rows().map(|row| row.kicks).sum())
     }
 }
 
@@ -197,6 +209,20 @@ mod tests {
             verdict.contains("1 of them by way of another CPU, which took 7 kicks"),
             "{verdict}"
         );
+    }
+
+    #[test]
+    fn calls_of_the_host_are_told_apart_from_kicks() {
+        let row = |mode: &str, kicks| Row { mode: mode.to_owned(), kicks, ..Row::default() };
+        let rows = [row("remote", 7), row("proxied", 9), row("proxied", 2)];
+        let verdict = outcome(Exit::SUCCESS, &rows).judge().unwrap();
+        for part in [
+            "1 of them by way of another CPU, which took 7 kicks",
+            "2 of them by messages of the host, for which it called 11 times",
+            "no call to the host besides",
+        ] {
+            assert!(verdict.contains(part), "{verdict}");
+        }
     }
 
     #[test]

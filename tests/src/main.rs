@@ -90,6 +90,9 @@ mod nvme;
 /// The same run twice.
 mod repeatable;
 
+/// Where the interrupt pins of QEMU's machines lead, as we find it and as Linux does.
+mod routing;
+
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
@@ -129,6 +132,7 @@ fn scenarios() -> Vec<Trial> {
         linux::scenarios(),
         nvme::scenarios(),
         repeatable::scenarios(),
+        routing::scenarios(),
     ]
     .into_iter()
     .flatten()

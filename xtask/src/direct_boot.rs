@@ -33,6 +33,10 @@ pub struct DirectBoot<'a> {
     pub smp: u32,
     /// MiB of memory.
     pub memory: u32,
+    /// What QEMU calls the machine.
+    pub machine: &'a str,
+    /// Devices beside those of the machine, as QEMU's options say it.
+    pub devices: &'a [&'a str],
     /// How long it may take.
     pub limit: Duration,
 }
@@ -89,7 +93,9 @@ impl DirectBoot<'_> {
     fn start(&self, qemu: &Qemu, initrd: &Path) -> Result<Child> {
         let Self { smp, memory, .. } = self;
         Command::new(&qemu.program)
-            .args(["-accel", "tcg", "-M", "q35", "-display", "none", "-nodefaults", "-no-reboot"])
+            .args(["-accel", "tcg", "-display", "none", "-nodefaults", "-no-reboot"])
+            .args(["-M", self.machine])
+            .args(self.devices.iter().flat_map(|device| ["-device", device]))
             .args(["-m", &memory.to_string(), "-smp", &smp.to_string(), "-cpu", qemu.cpu()])
             .args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"])
             .args(["-chardev", "file,id=firmware,path=/dev/stderr"])
@@ -156,6 +162,8 @@ mod tests {
             command_line: "quiet",
             smp: 2,
             memory: 512,
+            machine: "q35",
+            devices: &[],
             limit: Duration::from_secs(60),
         };
         let outcome = boot.run(&qemu);

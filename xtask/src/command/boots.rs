@@ -168,6 +168,8 @@ impl Stand<'_> {
             command_line: &self.command_line,
             smp,
             memory: self.options.memory,
+            machine: "q35",
+            devices: &[],
             limit: Duration::from_secs(self.options.timeout),
         };
         let outcome = boot.run(&self.qemu)?;

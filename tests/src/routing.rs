@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the interrupt pins of QEMU's machines lead, as we find it and as Linux does.
+//!
+//! An unmodified kernel boots directly on QEMU, says what it found of each pin, and hands out what it
+//! found it in: the tables, and configuration space as the firmware left it. From that we find it too.
+//! Nothing of QEMU's tables is kept in this repository.
+
+/// A machine as the kernel described it.
+mod described;
+
+/// The same tables, changed.
+mod mutated;
+
+use core::time::Duration;
+
+use acpi_routes::{Polarity, Question, Route, Source, Trigger, madt::Madt};
+use aml_routes::interpreter::{Interpreter, Limits};
+use aml_routes::router::Router;
+use libtest_mimic::Trial;
+use xtask::debian_kernel::{self, Series};
+use xtask::direct_boot::DirectBoot;
+use xtask::initramfs;
+use xtask::qemu::Qemu;
+
+use crate::stand::{Verdict, check, scenario};
+use described::{Described, Found};
+
+const SCRIPT: &[u8] = include_bytes!("routing/script.sh");
+
+/// The kernel says what it finds, and leaves link devices as the firmware set them.
+const WORDS: &str = "acpi_irq_nobalance lychgate_test=boot dyndbg=\"file pci_irq.c +p\"";
+
+/// A machine of QEMU's.
+#[derive(Clone, Copy, Debug)]
+struct Machine {
+    name: &'static str,
+    machine: &'static str,
+    devices: &'static [&'static str],
+    /// How many pins it has at least, so that a comparison of nothing does not pass.
+    pins: usize,
+}
+
+const MACHINES: [Machine; 3] = [
+    Machine {
+        name: "q35",
+        machine: "q35",
+        devices: &["e1000,addr=3", "edu,addr=4", "AC97,addr=5"],
+        pins: 4,
+    },
+    Machine {
+        name: "pc",
+        machine: "pc",
+        devices: &["e1000,addr=3", "edu,addr=4", "AC97,addr=5", "edu,addr=6"],
+        pins: 4,
+    },
+    Machine {
+        name: "q35_with_an_expander_and_a_bridge",
+        machine: "q35",
+        devices: &[
+            "pxb-pcie,id=expander,bus_nr=0x20,bus=pcie.0",
+            "pcie-root-port,id=first,bus=expander,chassis=3,slot=3,addr=1",
+            "pcie-pci-bridge,id=bridge,bus=first",
+            "edu,bus=bridge,addr=5",
+            "e1000,bus=bridge,addr=6",
+            "pcie-root-port,id=second,bus=pcie.0,chassis=4,slot=4,addr=7",
+            "edu,bus=second",
+            "edu,bus=pcie.0,addr=3",
+        ],
+        pins: 6,
+    },
+];
+
+/// The scenarios of this theme.
+pub(crate) fn scenarios() -> Vec<Trial> {
+    let same = MACHINES.into_iter().map(|machine| {
+        let name = format!("routing::linux_finds_the_same_routes_on_{}", machine.name);
+        scenario(name, move || same_routes(machine))
+    });
+    let disabled = scenario("routing::a_link_that_is_off_is_switched_on", switched_on);
+    let mutated = MACHINES.into_iter().map(|machine| {
+        let name = format!("routing::no_change_to_the_tables_of_{}_does_harm", machine.name);
+        scenario(name, move || mutated::harmless(&described(machine)?))
+    });
+    same.chain([disabled]).chain(mutated).collect()
+}
+
+/// Boots a kernel on a machine and returns what it said.
+fn described(machine: Machine) -> Result<Described, String> {
+    let boot = || {
+        let kernel = debian_kernel::kernel(Series::V6_12)?;
+        let initrd = initramfs::build(Some(SCRIPT))?;
+        let words = format!("{} {WORDS}", initramfs::COMMAND_LINE);
+        let boot = DirectBoot {
+            kernel: &kernel.path,
+            initrd: &initrd,
+            command_line: &words,
+            smp: 1,
+            memory: 512,
+            machine: machine.machine,
+            devices: machine.devices,
+            limit: Duration::from_secs(180),
+        };
+        boot.run(&Qemu::find(None)?)
+    };
+    let outcome = boot().map_err(|failure| failure.to_string())?;
+    if let Some(failure) = outcome.failure {
+        return Err(failure);
+    }
+    Described::parse(outcome.lines.iter().map(|(_, line)| line.as_str()))
+}
+
+fn same_routes(machine: Machine) -> Verdict {
+    let described = described(machine)?;
+    let madt = Madt::check(&described.madt).map_err(|bad| format!("the MADT: {bad:?}"))?;
+    let bases: Vec<_> = madt.io_apics().map(|io_apic| io_apic.gsi_base).collect();
+    check!(bases == [0], "I/O APICs with inputs from {bases:?}");
+    let level = madt.isa(11).map(|isa| (isa.gsi, isa.trigger, isa.polarity));
+    check!(level == Some((11, Trigger::Level, Polarity::High)), "ISA interrupt 11: {level:?}");
+
+    let mut router = load(&described)?;
+    for Found { function, pin, route } in &described.found {
+        let question = described.question(function, *pin)?;
+        let ours = router.answer(&question).map_err(|unknown| format!("{function}: {unknown}"))?;
+        let ours = (ours.gsi, ours.trigger, ours.polarity);
+        check!(ours == *route, "{function} {pin:?}: {ours:?}, and Linux says {route:?}");
+    }
+    let pins = described.found.len();
+    check!(pins >= machine.pins, "{pins} pins were compared, not {}", machine.pins);
+    Ok(())
+}
+
+/// As a machine comes out of reset, without any firmware: all links of the i440FX are off.
+fn switched_on() -> Verdict {
+    const ISA_BRIDGE: (u8, u8) = (0, 1 << 3);
+    let mut described = described(MACHINES[1])?;
+    let bridge = described.space.get_mut(&ISA_BRIDGE).ok_or("no ISA bridge")?;
+    bridge[0x60..0x64].fill(0x80);
+    let mut router = load(&described)?;
+    let pins: Vec<_> = described.found.iter().map(|found| (&found.function, found.pin)).collect();
+    let wanted = Route {
+        gsi: 11,
+        trigger: Trigger::Level,
+        polarity: Polarity::High,
+        source: Source::LinkSet,
+    };
+    for (function, pin) in pins.into_iter().filter(|(function, _)| !function.ends_with("01.3")) {
+        let route = router.answer(&described.question(function, pin)?);
+        let set = route.map(|route| Route { source: Source::LinkSet, ..route });
+        check!(set == Ok(wanted), "{function}: {route:?}");
+    }
+    Ok(())
+}
+
+fn load(described: &Described) -> Result<Router<Interpreter<'_, described::Space>>, String> {
+    let space = described.machine();
+    let interpreter = Interpreter::load(&[&described.dsdt], space, Limits::default());
+    let router = Router::new(interpreter.map_err(|fault| fault.to_string())?);
+    router.failure().map_or(Ok(router), |fault| Err(fault.to_string()))
+}
+
+/// What is asked about one function.
+fn ask(segment: u16, root_bus: u8, way: &[u8], pin: acpi_routes::Pin) -> Result<Question, String> {
+    Question::new(segment, root_bus, way, pin).ok_or_else(|| "the way is too long".to_owned())
+}

@@ -5,6 +5,9 @@
 //! [`start`](crate::start); the others wait, without a stack of their own use and without touching
 //! memory that may not be accepted yet, until it has let them go.
 //!
+//! The host may send an NMI at any time, and one without a gate would be a triple fault. So each CPU loads a table
+//! with that one gate as soon as it has a stack; the few instructions before that cannot be defended.
+//!
 //! # Orderings
 //! [`RELEASED`] is stored with Release when all memory is accepted and all shared state is made. The
 //! waiting loop is assembly; x86 loads acquire.
@@ -94,6 +97,12 @@ global_asm!(
     "leaq {stacks}(%rip), %rsp",
     "addq %rax, %rsp",
     "xorl %ebp, %ebp",
+    // All CPUs write the same words.
+    "leaq .Lboot_nmi(%rip), %rax",
+    "movw %ax, .Lboot_nmi_gate(%rip)",
+    "shrq $16, %rax",
+    "movw %ax, .Lboot_nmi_gate + 6(%rip)",
+    "lidt .Lboot_idt_pointer(%rip)",
     "testl %ebx, %ebx",
     "jz .Lboot_first",
     ".Lboot_wait:",
@@ -111,6 +120,10 @@ global_asm!(
     "pause",
     "jmp .Lboot_park",
     //
+    // Nobody waits for an NMI of the host's.
+    ".Lboot_nmi:",
+    "iretq",
+    //
     ".balign 8",
     ".Lboot_gdt:",
     ".quad 0",
@@ -119,6 +132,19 @@ global_asm!(
     ".Lboot_gdt_pointer:",
     ".word 23",
     ".long .Lboot_gdt",
+    ".popsection",
+    //
+    // Gates 0 to 2, of which the last is present: an interrupt gate of ring 0. Its offset is below 4 GiB.
+    ".pushsection .data.boot_gates, \"aw\", @progbits",
+    ".balign 16",
+    ".Lboot_idt:",
+    ".fill 4, 8, 0",
+    ".Lboot_nmi_gate:",
+    ".word 0, 0x08, 0x8e00, 0",
+    ".quad 0",
+    ".Lboot_idt_pointer:",
+    ".word 47",
+    ".quad .Lboot_idt",
     ".popsection",
     //
     // Identity, by pages of 1 GiB: 512 GiB of them, writable, accessed and dirty.

@@ -113,4 +113,4 @@ pub(crate) use tdh_mng::{
 };
 pub(crate) use tdh_vp::{tdh_vp_addcx, tdh_vp_create, tdh_vp_init, tdh_vp_rd, tdh_vp_wr};
 pub(crate) use tdh_vp_enter::{RESUME_L1, tdh_vp_enter};
-pub(crate) use vcpu::debug_rip;
+pub(crate) use vcpu::{debug_has_table, debug_rip};

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A host that posts interrupts no device asked for: counted, told of, and without effect on L2.
+//! A host that posts interrupts no device asked for: counted, told of, and without effect on L2. And hosts that do
+//! what a seed says, judged as `cargo xtask hostile` judges a thousand of them.
 
 use libtest_mimic::Trial;
 
 use crate::account;
+use xtask::hostile::{self, CPUS};
 use xtask::machine::Exit;
 
 use crate::stand::{Stand, Verdict, check, ended, said, scenario};
 
 /// Interrupts that the host makes up in a run.
 const UNASKED: u64 = 40;
+
+/// Seeds of hosts with whims. All acts are among them.
+const SEEDS: u64 = 20;
 
 /// A vector of the reserved block that nothing is mapped to: slots are given from below.
 const UNMAPPED: u8 = 0x5f;
@@ -26,6 +31,9 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         scenario(format!("hostile::the_unasked_vector_{vector}_is_harmless"), move || {
             bear(vector).run(|outcome| account::exact(outcome).map(drop))
         })
+    }));
+    trials.extend((0..SEEDS).map(|seed| {
+        scenario(format!("hostile::the_host_of_seed_{seed}_gets_nothing"), move || of_seed(seed))
     }));
     trials.push(scenario("hostile::an_smi_while_the_guest_runs_changes_nothing", smis));
     trials.push(scenario(
@@ -49,6 +57,16 @@ fn machine_check() -> Verdict {
         said(outcome, "L0 | error", "OTHER_SMI")?;
         said(outcome, "L0 | error", "a machine-check SMI")
     })
+}
+
+/// A run whose host does what `seed` says.
+fn of_seed(seed: u64) -> Verdict {
+    let plan = hostile::plan(seed);
+    Stand::new(CPUS, plan.guest)
+        .paravisor_option(plan.paravisor)
+        .emulator_option(&format!("flavour={}", plan.host))
+        .emulator_option(&format!("hostile={seed}"))
+        .run(|outcome| hostile::judge(outcome).map(drop))
 }
 
 /// A run in which the host posts `vector` again and again.

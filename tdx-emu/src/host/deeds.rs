@@ -7,10 +7,10 @@
 //! also between two reads of L1's.
 //!
 //! # Orderings
-//! Relaxed: what is written to L1's memory is not to be relied on.
+//! Relaxed: what is written to L1's memory is not to be relied on, and the bits only grow.
 
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use spin::Mutex;
 use tdcall::{
@@ -24,8 +24,10 @@ use super::{
     pci,
     quote_manner::Manner,
     td::{SHARED_BIT, Td},
+    vcpu::Vcpu,
     whims::{Act, Whims},
 };
+use crate::module;
 
 /// L1's own part of the RAM, which is at its end.
 const OWN: u64 = 16 << 20;
@@ -50,12 +52,14 @@ pub(crate) struct Hostile {
     pub(crate) whims: Whims,
     /// What L1 shares, as page addresses.
     shared: Mutex<Vec<u64>>,
+    /// A bit for each virtual CPU on which L1 can take an NMI.
+    ready: AtomicU32,
 }
 
 impl Hostile {
     /// The host of `seed`, or an honest one.
     pub(crate) fn new(seed: Option<u64>) -> Self {
-        Self { whims: Whims::new(seed), shared: Mutex::new(Vec::new()) }
+        Self { whims: Whims::new(seed), shared: Mutex::new(Vec::new()), ready: AtomicU32::new(0) }
     }
 
     /// How quotes are made, if they are not to be made in the manner `asked`.
@@ -145,10 +149,13 @@ impl Hostile {
         }
     }
 
-    /// Interrupts that nobody asked for. To be called before a virtual CPU is entered.
-    pub(crate) fn interrupt(&self, td: &Td) {
+    /// Interrupts that nobody asked for. To be called before `next` is entered.
+    pub(crate) fn interrupt(&self, td: &Td, next: &Vcpu) {
         if self.whims.is_empty() {
             return;
+        }
+        if module::debug_has_table(next.tdvpr) {
+            self.ready.fetch_or(1 << next.index, Relaxed);
         }
         let any = |word: u64| td.vcpus.get(usize::try_from(word >> 8 & 15).unwrap_or(0));
         if let Some(word) = self.whims.take(Act::Vectors) {
@@ -163,7 +170,13 @@ impl Hostile {
             }
         }
         if let Some(vcpu) = self.whims.take(Act::Nmis).and_then(any) {
-            vcpu.post_nmi();
+            // Without a table it dies by it, on any host and whoever it is: there is nothing to learn. It is made to
+            // leave the TD, so that it is seen when it has one.
+            if self.ready.load(Relaxed) >> vcpu.index & 1 == 0 {
+                vcpu.kick();
+            } else {
+                vcpu.post_nmi();
+            }
         }
         if let Some(vcpu) = self.whims.take(Act::Notify).and_then(any) {
             td.quoting.notify_in_vain(vcpu);

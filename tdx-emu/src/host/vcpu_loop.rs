@@ -21,7 +21,7 @@ pub(crate) fn run(td: &'static Td, vcpu: &'static Vcpu) -> ! {
     loop {
         end::check();
         td.attend(vcpu);
-        td.hostile.interrupt(td);
+        td.hostile.interrupt(td, vcpu);
         vcpu.enter();
         let entered = module::tdh_vp_enter(vcpu.tdvpr, flags, &mut registers);
         vcpu.leave();

@@ -71,8 +71,20 @@ const ACTS: [(Act, &str); 15] = [
 /// Acts of one seed, at most.
 const AT_ONCE: u64 = 3;
 const MAX_RARITY_SHIFT: u64 = 5;
+/// By so much what is seldom is less rare.
+const SELDOM: u64 = 16;
 
 const PAGE: u64 = 4096;
+
+impl Act {
+    /// Whether a run has only a few occasions for it.
+    const fn is_seldom(self) -> bool {
+        matches!(
+            self,
+            Self::Cpuid | Self::Services | Self::Conversion | Self::Quotes | Self::Hypercalls
+        )
+    }
+}
 
 /// The whims of one host.
 #[derive(Debug)]
@@ -128,7 +140,8 @@ impl Whims {
             return None;
         }
         let word = self.word();
-        if !(word >> 32).is_multiple_of(self.rarity) {
+        let rarity = if act.is_seldom() { 1 + self.rarity / SELDOM } else { self.rarity };
+        if !(word >> 32).is_multiple_of(rarity) {
             return None;
         }
         self.count(act);

@@ -278,6 +278,13 @@ pub(crate) fn debug_rip(tdvpr: Hpa) -> u64 {
     vcpu.map_or(0, |vcpu| GuestMemory(vcpu.vmcb()).instruction_pointer())
 }
 
+/// Whether L1 has a table of interrupts on the virtual CPU `tdvpr`, as a hardware debugger would see it; for the
+/// emulator's own decisions, never for the host. False while it runs.
+pub(crate) fn debug_has_table(tdvpr: Hpa) -> bool {
+    let vcpu = Vcpu::lock(tdvpr).ok().filter(|vcpu| !vcpu.vms.is_empty());
+    vcpu.is_some_and(|vcpu| vcpu.l1_vmcb().idtr_base() != 0)
+}
+
 /// Vectors of exceptions.
 pub(crate) mod exception {
     /// Debug.

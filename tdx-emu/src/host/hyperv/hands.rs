@@ -43,8 +43,9 @@ impl Guest for TheTd {
     }
 
     fn post(self, cpu: usize, vector: u8) {
-        if let Some(vcpu) = Td::get().and_then(|td| td.vcpus.get(cpu)) {
-            vcpu.post(vector);
+        let Some(td) = Td::get() else { return };
+        if let Some(vcpu) = td.vcpus.get(cpu) {
+            (0..td.hostile.times()).for_each(|_| vcpu.post(vector));
         }
     }
 

@@ -59,6 +59,9 @@ const ANSWERS: [&str; 9] =
 /// Acts by which interrupts are missing, or their messages are not what they were.
 const MISSING: [&str; 2] = ["silence", "scribble"];
 
+/// What the emulator says of a run that came to no end.
+const TURNED_OFF: &str = "the host has turned the TD off";
+
 impl Deeds {
     /// As the emulator tells them at the end.
     fn of(outcome: &Outcome) -> Option<Self> {
@@ -114,6 +117,11 @@ pub fn judge(outcome: &Outcome) -> Result<String, String> {
                 return Err(format!("L1 ended, and not because of the host: {message}"));
             }
             Ok(format!("L1 gave up: {message}; the host: {}", deeds.told()))
+        }
+        &Exit::TD_DIED if message.contains(TURNED_OFF) => {
+            nothing_lost(outcome, &deeds)?;
+            explained("it waits for ever", &deeds)?;
+            Ok(format!("waiting was in vain; the host: {}", deeds.told()))
         }
         other => Err(format!("{other}: {message}; the host: {}", deeds.told())),
     }
@@ -215,6 +223,9 @@ mod tests {
             died("the TD reports a fatal error: message=cpu 0: exception of the host").is_err()
         );
         assert!(died("the TD died: a triple fault").is_err());
+        assert!(died("the host has turned the TD off").is_ok(), "it was told nonsense");
+        let kept = outcome(Exit::TD_DIED, &[VECTORS], "the host has turned the TD off", 0);
+        assert!(judge(&kept).is_err(), "nothing was kept from it");
         assert!(judge(&outcome(Exit::TimedOut, &[PORTS], "", 0)).is_err());
     }
 }

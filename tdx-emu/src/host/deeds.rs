@@ -27,7 +27,7 @@ use super::{
     vcpu::Vcpu,
     whims::{Act, Whims},
 };
-use crate::module;
+use crate::{machine::clock, module};
 
 /// L1's own part of the RAM, which is at its end.
 const OWN: u64 = 16 << 20;
@@ -37,6 +37,9 @@ const WORDS: u64 = 1024;
 
 /// Turns of a loop between two changes of memory, at most.
 const PAUSE: u64 = 2000;
+
+/// How long a TD runs, at most.
+const LIMIT_NS: u64 = 12_000_000_000;
 
 /// The lowest vector that can be posted.
 const FIRST_VECTOR: u64 = 31;
@@ -154,6 +157,7 @@ impl Hostile {
         if self.whims.is_empty() {
             return;
         }
+        self.mind_the_time(next);
         if module::debug_has_table(next.tdvpr) {
             self.ready.fetch_or(1 << next.index, Relaxed);
         }
@@ -181,6 +185,18 @@ impl Hostile {
         if let Some(vcpu) = self.whims.take(Act::Notify).and_then(any) {
             td.quoting.notify_in_vain(vcpu);
         }
+    }
+
+    /// Turns the TD off when its time is up: a guest may wait for ever for what a host has kept from it. To be called
+    /// before `vcpu` is entered or waits.
+    pub(crate) fn mind_the_time(&self, vcpu: &Vcpu) {
+        if self.whims.is_empty() {
+            return;
+        }
+        if clock::now_ns() > LIMIT_NS {
+            end::run(end::Verdict::Died, format_args!("the host has turned the TD off"));
+        }
+        vcpu.timer.look_at(LIMIT_NS);
     }
 
     /// Changes what L1 shares, for ever if the host is given to that. To be called by a CPU without a virtual one.

@@ -18,6 +18,9 @@ use crate::{
     qemu::Qemu,
 };
 
+/// Lines of the console that a failure shows.
+const SHOWN: usize = 20;
+
 /// Seeds between two lines of progress.
 const STEP: u64 = 10;
 
@@ -36,7 +39,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "PATH")]
     qemu: Option<std::path::PathBuf>,
     /// Give a run up after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
 }
 
@@ -45,34 +48,38 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let builds = Builds::make()?;
     let qemu = Qemu::find(options.qemu.as_deref())?;
     let since = Instant::now();
-    let (mut ends, mut failed) = ([0_u64; 3], Vec::new());
+    let (mut ends, mut failed) = ([0_u64; 4], Vec::new());
     for seed in options.first..options.first.saturating_add(options.seeds) {
         let outcome = one(seed, &builds, &qemu, options.timeout)?;
         match hostile::judge(&outcome) {
             Ok(end) => {
-                let kind =
-                    ["success", "the guest", "L1"].iter().position(|way| end.starts_with(way));
+                let kind = ["success", "the guest", "L1", "waiting"]
+                    .iter()
+                    .position(|way| end.starts_with(way));
                 if let Some(count) = kind.and_then(|kind| ends.get_mut(kind)) {
                     *count += 1;
                 }
                 if options.verbose {
-                    say("seed", &format!("{seed}: {end}"));
+                    let seconds = outcome.duration.as_secs_f32();
+                    say("seed", &format!("{seed}: {seconds:.1} s: {end}"));
                 }
             }
             Err(why) => {
                 println!("FAILED: seed {seed} ({:?}): {why}", hostile::plan(seed));
+                let skipped = outcome.console.len().saturating_sub(SHOWN);
+                outcome.console.iter().skip(skipped).for_each(|line| println!("    {line}"));
                 failed.push(seed);
             }
         }
         let done = seed - options.first + 1;
         if done.is_multiple_of(STEP) || done == options.seeds {
-            let [well, guest, own] = ends;
+            let [well, guest, own, waiting] = ends;
             let (failures, seconds) = (failed.len(), since.elapsed().as_secs());
             say(
                 "hostile",
                 &format!(
                     "{done} of {} seeds in {seconds} s: {well} ended well, in {guest} the guest gave \
-                     up, in {own} L1, {failures} failed",
+                     up, in {own} L1, in {waiting} it waited for ever, {failures} failed",
                     options.seeds
                 ),
             );

@@ -26,6 +26,7 @@ pub(super) fn answer(td: &'static Td, vcpu: &Vcpu, registers: &Registers) -> Vmc
     td.attend(vcpu);
     while !halt.ends(&vcpu.nmis, || is_awake(vcpu)) {
         end::check();
+        td.hostile.mind_the_time(vcpu);
         interrupt::wait();
         td.attend(vcpu);
     }

@@ -133,6 +133,16 @@ fn scenarios() -> Vec<Trial> {
         nvme::scenarios(),
         repeatable::scenarios(),
         routing::scenarios(),
+        stand::on_hyper_v(relay::scenarios),
+        stand::on_hyper_v(crowd::scenarios),
+        stand::on_hyper_v(mapping::scenarios),
+        stand::on_hyper_v(lines::scenarios),
+        stand::on_hyper_v(misuse::scenarios),
+        stand::on_hyper_v(removal::scenarios),
+        stand::on_hyper_v(quotes::scenarios),
+        stand::on_hyper_v(hypercalls::scenarios),
+        stand::on_hyper_v(dma::scenarios),
+        stand::on_hyper_v(nvme::scenarios),
     ]
     .into_iter()
     .flatten()

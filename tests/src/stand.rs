@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The stand that a scenario runs on: programs built once, an image and a machine for each run.
 
+use core::cell::Cell;
 use core::fmt::Write;
 use core::time::Duration;
 use std::fs;
@@ -27,6 +28,20 @@ const FOREIGN_LIMIT: Duration = Duration::from_secs(900);
 
 /// Lines of the transcript, and rows of the report, that a failure shows.
 const SHOWN: usize = 40;
+
+/// What the host around the TD speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    /// The GHCI, and nothing else.
+    Ghci,
+    /// What Hyper-V speaks, too.
+    HyperV,
+}
+
+thread_local! {
+    /// The host of the scenarios that this thread lists, or of the one that it runs.
+    static HOST: Cell<Host> = const { Cell::new(Host::Ghci) };
+}
 
 /// What all scenarios share.
 struct Shared {
@@ -71,7 +86,20 @@ pub(crate) fn scenario(
     name: impl Into<String>,
     run: impl FnOnce() -> Verdict + Send + 'static,
 ) -> Trial {
-    Trial::test(name, || run().map_err(Failed::from))
+    let (name, host) = (name.into(), HOST.get());
+    let name = if host == Host::HyperV { format!("hyperv::{name}") } else { name };
+    Trial::test(name, move || {
+        HOST.set(host);
+        run().map_err(Failed::from)
+    })
+}
+
+/// The scenarios of a theme once more, on a host of Hyper-V's kind.
+pub(crate) fn on_hyper_v(theme: fn() -> Vec<Trial>) -> Vec<Trial> {
+    HOST.set(Host::HyperV);
+    let trials = theme();
+    HOST.set(Host::Ghci);
+    trials
 }
 
 /// Builds programs and finds QEMU when the first scenario needs them.
@@ -97,13 +125,17 @@ pub(crate) fn relay_file() -> Result<Vec<u8>, String> {
 impl Stand {
     /// A machine, TD and guest with `cpus` CPUs each; `guest` says what the guest does.
     pub(crate) fn new(cpus: u32, guest: &str) -> Self {
-        Self {
+        let stand = Self {
             machine: Machine { smp: cpus, limit: LIMIT, ..Machine::default() },
             paravisor: format!("log=info cpus={cpus}"),
             guest: format!("{guest} cpus={cpus}"),
             spoil: |_| {},
             subject: Subject::Relay,
             disk: None,
+        };
+        match HOST.get() {
+            Host::Ghci => stand,
+            Host::HyperV => stand.hyper_v(),
         }
     }
 

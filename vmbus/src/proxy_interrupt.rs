@@ -103,7 +103,13 @@ impl VectorSet {
 
     /// Yields the vectors, lowest first.
     pub fn iter(self) -> impl Iterator<Item = u8> {
-        (0..=u8::MAX).filter(move |&vector| self.contains(vector))
+        let mut words = self.0;
+        core::iter::from_fn(move || {
+            let (index, word) = (0_u32..).zip(&mut words).find(|(_, word)| **word != 0)?;
+            let bit = word.trailing_zeros();
+            *word &= word.wrapping_sub(1);
+            u8::try_from(index << 5 | bit).ok()
+        })
     }
 
     /// Whether a vector is in the set.

@@ -146,9 +146,10 @@ pub(crate) fn is_on(cpu: usize) -> bool {
 }
 
 /// This CPU's pages for the input and output of a hypercall, and their addresses as the host has them.
-/// Context: main context.
+/// None without a controller: a host that refused it may not have mapped them. Context: main context.
 pub(crate) fn call_pages() -> Option<[(Words, u64); 2]> {
-    let window = PAGES.get(cpus::current())?.get()?;
+    let cpu = cpus::current();
+    let window = PAGES.get(cpu).filter(|_| is_on(cpu))?.get()?;
     let shared_bit = SHARED_BIT.load(Ordering::Relaxed);
     let page = |offset| Some((window.words(offset, PAGE)?, window.gpa(offset) | shared_bit));
     Some([page(INPUT)?, page(OUTPUT)?])

@@ -18,6 +18,9 @@ pub(crate) mod callgrind;
 /// What an interrupt costs, out of a run's events.
 pub(crate) mod passes;
 
+/// The same for one that the host takes and passes on.
+mod proxied;
+
 /// Runs whose interrupts are counted.
 pub(crate) mod relay;
 
@@ -283,6 +286,19 @@ why = "it is so"
     fn the_file_is_read_and_its_limits_are_not_below_its_numbers() {
         for gate in Gates::read().unwrap().gate {
             assert!(gate.exact.is_none_or(|exact| exact <= gate.limit), "{gate:?}");
+        }
+    }
+
+    #[test]
+    fn the_documents_say_what_the_file_says() {
+        let gates = Gates::read().unwrap().gate;
+        let exact = |id: &str| gates.iter().find(|gate| gate.id == id).and_then(|gate| gate.exact);
+        let text = include_str!("../../docs/performance.md");
+        for (way, runs) in [("posted", "burst_1"), ("proxied", "proxied")] {
+            let row = text.lines().find(|line| line.starts_with(&format!("| {way}, ")));
+            let cells: Vec<_> = row.unwrap().split('|').map(|cell| cell.trim().parse()).collect();
+            assert_eq!(cells[3].clone().ok(), exact(&format!("exits.{runs}.running.tdvmcalls")));
+            assert_eq!(cells[4].clone().ok(), exact(&format!("icount.{runs}.running.whole_pass")));
         }
     }
 

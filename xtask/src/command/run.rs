@@ -64,6 +64,9 @@ pub(super) struct Options {
     /// What the emulated host speaks
     #[arg(long, value_name = "FLAVOUR", default_value = "ghci", value_parser = ["ghci", "hyperv"])]
     host: String,
+    /// More words for the emulator's command line
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    emulator: String,
     /// Print all figures as one JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -166,10 +169,12 @@ fn machine(options: &Options, prepared: &Prepared, disk: Option<&Attached>) -> M
     }
     qemu_options.extend(disk.into_iter().flat_map(Attached::qemu_options));
     let counted = options.icount || options.trace.is_some();
+    let devices = prepared.devices.map(|ids| format!("devices={ids}"));
+    let words = options.emulator.split_whitespace().map(str::to_owned);
     Machine {
         smp: options.smp,
         td_memory: options.memory.unwrap_or(prepared.memory),
-        options: prepared.devices.map(|ids| format!("devices={ids}")).into_iter().collect(),
+        options: devices.into_iter().chain(words).collect(),
         host: options.host.clone(),
         log: options.log.clone(),
         clock: if counted { Clock::Instructions } else { Clock::Host },

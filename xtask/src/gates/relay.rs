@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs whose interrupts are counted: bursts of 1, 4 and 32, while L2 runs and while it halts.
+//! Runs whose interrupts are counted: bursts of 1, 4 and 32, while L2 runs and while it halts; and one by one on
+//! a host that does not post, but asks L1 by messages to pass them on.
 //!
 //! Instructions drive the clock, so what L1 executes for an interrupt is the same each time; when the
 //! outside end rings is the host's time, so how many interrupts a pass finds is not.
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use super::{
     Measured,
     passes::{Pass, PerThousand, passes},
+    proxied,
 };
 use crate::{
     Failure, Result,
@@ -19,7 +21,7 @@ use crate::{
     machine::{Clock, Exit, Machine},
     progress::step,
     qemu::Qemu,
-    report::Report,
+    report::{Report, TraceEvent},
 };
 
 /// Interrupts that are sent at once, and how often.
@@ -35,8 +37,8 @@ pub(crate) fn measure(builds: &Builds, qemu: &Qemu, into: &mut Measured) -> Resu
     for (burst, rounds) in BURSTS {
         for (state, wait) in WAITS {
             let line = format!("scenario=burst vectors={burst} count={rounds} wait={wait} cpus=1");
-            let report = step("measure", &line, || run(builds, qemu, &line))?;
-            let passes = relayed(&report, burst * u64::from(rounds));
+            let report = step("measure", &line, || run(builds, qemu, &line, Machine::default()))?;
+            let passes = relayed(&report, burst * u64::from(rounds), passes);
             let passes = passes.map_err(|why| Failure::new(format!("{line}: {why}")))?;
             let name = format!("burst_{burst}.{state}");
             exits(&name, &passes, into);
@@ -52,13 +54,35 @@ pub(crate) fn measure(builds: &Builds, qemu: &Qemu, into: &mut Measured) -> Resu
             instructions(&name, "whole_pass", stopped.map(|pass| pass.whole), into);
         }
     }
+    WAITS.into_iter().try_for_each(|wait| by_messages(builds, qemu, wait, into))
+}
+
+/// Takes down what an interrupt costs on a host that does not post.
+fn by_messages(
+    builds: &Builds,
+    qemu: &Qemu,
+    (state, wait): (&str, &str),
+    into: &mut Measured,
+) -> Result<()> {
+    const ROUNDS: u32 = 100;
+    let line = format!("scenario=burst vectors=1 count={ROUNDS} wait={wait} cpus=1");
+    let (host, options) = ("hyperv".to_owned(), vec!["redirect=0".to_owned()]);
+    let machine = Machine { host, options, ..Machine::default() };
+    let report =
+        step("measure", &format!("proxied: {line}"), || run(builds, qemu, &line, machine))?;
+    let passes = relayed(&report, ROUNDS.into(), proxied::passes);
+    let passes = passes.map_err(|why| Failure::new(format!("proxied: {line}: {why}")))?;
+    let name = format!("proxied.{state}");
+    exits(&name, &passes, into);
+    instructions(&name, "vector_to_entry", passes.iter().map(|pass| pass.instructions), into);
+    let stopped = passes.iter().filter(|pass| pass.stopped_l2 && state == "running");
+    instructions(&name, "whole_pass", stopped.map(|pass| pass.whole), into);
     Ok(())
 }
 
-fn run(builds: &Builds, qemu: &Qemu, line: &str) -> Result<Report> {
+fn run(builds: &Builds, qemu: &Qemu, line: &str, machine: Machine) -> Result<Report> {
     let image = Image::assemble(builds, "log=info cpus=1", &Guest::relay(builds)?, line)?;
-    let machine =
-        Machine { clock: Clock::Instructions, trace: true, limit: LIMIT, ..Machine::default() };
+    let machine = Machine { clock: Clock::Instructions, trace: true, limit: LIMIT, ..machine };
     let outcome = machine.run(qemu, builds, &image)?;
     if outcome.exit == Exit::SUCCESS {
         return Ok(outcome.report);
@@ -68,7 +92,11 @@ fn run(builds: &Builds, qemu: &Qemu, line: &str) -> Result<Report> {
 
 /// Returns the passes of a run that relayed `interrupts`, none of which was lost and all of which are
 /// still in the trace.
-fn relayed(report: &Report, interrupts: u64) -> core::result::Result<Vec<Pass>, String> {
+fn relayed(
+    report: &Report,
+    interrupts: u64,
+    passes: fn(&[TraceEvent], u32) -> Vec<Pass>,
+) -> core::result::Result<Vec<Pass>, String> {
     let total = report.total();
     if (total.relayed, total.lost) != (interrupts, 0) {
         return Err(format!("{} relayed, {} lost", total.relayed, total.lost));

@@ -113,6 +113,7 @@ fn scenarios() -> Vec<Trial> {
         relay::scenarios(),
         crowd::scenarios(),
         mapping::scenarios(),
+        mapping::refusals(),
         sweep::scenarios(),
         stress::scenarios(),
         lines::scenarios(),

@@ -17,13 +17,19 @@ pub(crate) fn scenarios() -> Vec<Trial> {
     vec![
         scenario("mapping::entries_change_under_fire_on_1_cpu", || under_fire(1)),
         scenario("mapping::entries_change_under_fire_on_2_cpus", || under_fire(2)),
-        scenario("mapping::the_33rd_is_refused_and_not_dropped", || refusal(33)),
         scenario("mapping::the_33rd_is_taken_by_another_cpu", || remote(33)),
         scenario("mapping::16_of_48_entries_are_taken_by_another_cpu", || remote(48)),
         scenario("mapping::what_another_cpu_takes_climbs_back", climb_from_remote),
-        scenario("mapping::what_was_refused_climbs_back", climb_from_refusal),
         scenario("mapping::an_unmapped_entry_is_silent_on_1_cpu", || silence(1)),
         scenario("mapping::an_unmapped_entry_is_silent_on_2_cpus", || silence(2)),
+    ]
+}
+
+/// Those that a host which proxies has no refusals for; `proxied` is about what it does instead.
+pub(crate) fn refusals() -> Vec<Trial> {
+    vec![
+        scenario("mapping::the_33rd_is_refused_and_not_dropped", || refusal(33)),
+        scenario("mapping::what_was_refused_climbs_back", climb_from_refusal),
     ]
 }
 

@@ -338,6 +338,11 @@ pub(crate) fn line_told(pin: u8) {
     }
 }
 
+/// How often the TD was told of an interrupt on any line.
+pub(crate) fn lines_told() -> u64 {
+    LINES.told()
+}
+
 /// The TD says that it is done with the interrupt of `pin`.
 pub(crate) fn line_ended(pin: u8) {
     if let Some(line) = LINES.of(pin) {

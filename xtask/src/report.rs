@@ -26,6 +26,8 @@ pub struct Report {
     pub guest_times: Vec<u64>,
     /// For each of them, the reserved vectors that stood for an interrupt of a device at that time.
     pub guest_mappings: Vec<u64>,
+    /// For each of them, how often the TD had been told of an interrupt on a line.
+    pub guest_told: Vec<u64>,
     /// How it ended, unless the machine died first.
     pub end: Option<End>,
     /// What happened when, if that was asked for.
@@ -268,6 +270,8 @@ enum Record {
         microseconds: u64,
         #[serde(default)]
         mappings: u64,
+        #[serde(default)]
+        told: u64,
         relayed: Option<u64>,
     },
     End(End),
@@ -292,11 +296,12 @@ impl Report {
                 Record::Cpu(cpu) => report.cpus.push(cpu),
                 Record::Line(line) => report.lines.push(line),
                 Record::DmaFault(fault) => report.dma_faults.push(fault),
-                Record::Guest { line, microseconds, mappings, relayed } => {
+                Record::Guest { line, microseconds, mappings, told, relayed } => {
                     report.guest_counts.extend(GuestCount::parse(&line, relayed));
                     report.guest.push(line);
                     report.guest_times.push(microseconds);
                     report.guest_mappings.push(mappings);
+                    report.guest_told.push(told);
                 }
                 Record::End(end) => report.end = Some(end),
                 Record::Trace(event) => report.trace.push(event),
@@ -325,6 +330,14 @@ impl Report {
         self.guest_mappings.get(index).copied()
     }
 
+    /// Returns how often the TD had been told of an interrupt on a line when the guest said the first
+    /// line that begins with `prefix`.
+    #[must_use]
+    pub fn told_at(&self, prefix: &str) -> Option<u64> {
+        let index = self.guest.iter().position(|line| line.starts_with(prefix))?;
+        self.guest_told.get(index).copied()
+    }
+
     /// Returns the sums of all rows.
     #[must_use]
     pub fn total(&self) -> Row {
@@ -345,7 +358,7 @@ mod tests {
 {"type":"row","device":"1234:11e8","bdf":"00:02.0","entry":0,"cpu":0,"reserved":64,"vector":81,"mode":"posted","messages":9,"relayed":7,"merged":2,"lost":0,"host_exits":0,"tdvmcalls":0}
 {"type":"row","device":"1af4:1110","bdf":"00:03.0","entry":3,"cpu":1,"reserved":65,"vector":82,"mode":"remote","taker":0,"messages":5,"relayed":5,"merged":1,"lost":-1,"host_exits":0,"tdvmcalls":0,"kicks":4}
 {"type":"cpu","cpu":0,"spurious":1,"unmapped":0,"notifications":9,"l2_exits":40,"l2_exits_pending_interrupt":7,"vp_enter":41,"vp_enter_refused":1,"td_exits":30,"tdvmcalls":20,"kicks":4}
-{"type":"guest","line":"result scenario=demo ok=1","microseconds":70,"mappings":5}
+{"type":"guest","line":"result scenario=demo ok=1","microseconds":70,"mappings":5,"told":6}
 {"type":"dma_fault","bdf":"00:02.0","address":4096,"reason":6,"write":false,"count":3}
 {"type":"line","gsi":21,"told":9,"ended":8}
 {"type":"trace","ts":5,"cpu":0,"event":"device","vector":64,"arg":32}
@@ -363,6 +376,7 @@ mod tests {
         assert_eq!(report.time_of("result scenario="), Some(Duration::from_micros(70)));
         assert_eq!(report.time_of("result nvme"), None);
         assert_eq!(report.mappings_at("result scenario="), Some(5));
+        assert_eq!(report.told_at("result scenario="), Some(6));
         assert_eq!((report.lines[0].gsi, report.lines[0].told, report.lines[0].ended), (21, 9, 8));
         let fault = &report.dma_faults[0];
         assert_eq!((fault.address, fault.reason, fault.write, fault.count), (4096, 6, false, 3));

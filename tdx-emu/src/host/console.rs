@@ -62,7 +62,8 @@ impl Console {
             let ticks = observe::ticks_since_first_entry().unwrap_or(0);
             let relayed = observe::relayed_lately(text);
             let mappings = Td::get().map_or(0, |td| observe::mappings(td.vcpus.len()));
-            let now = report::Moment { microseconds: ticks / clock::mhz(), mappings };
+            let (microseconds, told) = (ticks / clock::mhz(), observe::lines_told());
+            let now = report::Moment { microseconds, mappings, told };
             report::guest(&mut console::report, text, now, relayed);
         }
     }

@@ -33,6 +33,11 @@ impl Lines {
         self.0.get(usize::from(pin))
     }
 
+    /// How often the TD was told of any.
+    pub(crate) fn told(&self) -> u64 {
+        self.0.iter().map(|line| line.told.get()).sum()
+    }
+
     /// Pins with interrupts.
     pub(crate) fn used(&self) -> impl Iterator<Item = (usize, &Line)> {
         self.0.iter().enumerate().filter(|(_, line)| line.told.get() != 0)

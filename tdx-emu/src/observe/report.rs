@@ -49,14 +49,17 @@ pub(crate) struct Moment {
     pub(crate) microseconds: u64,
     /// With so many reserved vectors that stand for an interrupt of a device.
     pub(crate) mappings: usize,
+    /// When the TD had been told so often of an interrupt on a line.
+    pub(crate) told: u64,
 }
 
 /// A line that the guest gave as a result; and if it is about interrupts, how many of those it took.
 pub(crate) fn guest(sink: Sink<'_>, line: &str, now: Moment, relayed: Option<u64>) {
     let line = Escaped(line);
-    let Moment { microseconds, mappings } = now;
-    let end =
-        format_args!(r#""line":"{line}","microseconds":{microseconds},"mappings":{mappings}}}"#);
+    let Moment { microseconds, mappings, told } = now;
+    let end = format_args!(
+        r#""line":"{line}","microseconds":{microseconds},"mappings":{mappings},"told":{told}}}"#
+    );
     match relayed {
         Some(relayed) => sink(format_args!(r#"{{"type":"guest","relayed":{relayed},{end}"#)),
         None => sink(format_args!(r#"{{"type":"guest",{end}"#)),

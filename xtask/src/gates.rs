@@ -24,6 +24,9 @@ mod proxied;
 /// Runs whose interrupts are counted.
 pub(crate) mod relay;
 
+/// A run whose interrupts come by a line.
+pub(crate) mod lines;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;

@@ -108,9 +108,11 @@ pub(super) fn serve_lines() {
 }
 
 #[cold]
-fn serve(told: u32) {
+fn serve(mut told: u32) {
     let chip = &mut *CHIP.lock();
-    for line in (0..u32::BITS).filter(|line| told >> line & 1 == 1) {
+    while told != 0 {
+        let line = told.trailing_zeros();
+        told &= told - 1;
         send(&chip.lines.told(width::index(line.into()), &mut chip.io_apic));
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     Result,
     builds::Builds,
     failure::Context,
-    gates::{Gates, Measured, callgrind, object_code, relay},
+    gates::{Gates, Measured, callgrind, lines, object_code, relay},
     paths,
     progress::say,
     qemu::Qemu,
@@ -31,6 +31,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     object_code::measure(&paravisor, &emulator, &gates.excepted, &mut measured)?;
     let skipped = calls(&mut measured)?;
     relay::measure(&builds, &qemu, &mut measured)?;
+    lines::measure(&builds, &qemu, &mut measured)?;
     let release = Toolchain::find()?.release;
     let judged = gates.judge(&measured, &release, &skipped);
     print!("{}", judged.table);

@@ -127,7 +127,12 @@ fn exits(name: &str, passes: &[Pass], into: &mut Measured) {
 
 /// Takes down what the passes cost that found the burst whole.
 #[expect(clippy::cast_precision_loss, reason = "a pass has a few hundred instructions")]
-fn instructions(name: &str, what: &str, figures: impl Iterator<Item = u64>, into: &mut Measured) {
+pub(super) fn instructions(
+    name: &str,
+    what: &str,
+    figures: impl Iterator<Item = u64>,
+    into: &mut Measured,
+) {
     if let Some(number) = commonest(figures) {
         into.insert(format!("icount.{name}.{what}"), number as f64);
     }

@@ -34,6 +34,8 @@ pub enum Fault {
     Memory,
     /// The machine refused an access.
     Refused,
+    /// The crate gave up, and says why in words of its own.
+    Crate,
 }
 
 impl From<Refused> for Fault {
@@ -58,6 +60,7 @@ impl fmt::Display for Fault {
             Self::Depth => "nested too deeply",
             Self::Memory => "too much memory",
             Self::Refused => "the machine refused an access",
+            Self::Crate => "the crate gave up",
         };
         f.write_str(plain)
     }

@@ -8,15 +8,17 @@
 //!                       Machine: ports, configuration space      Question
 //! ```
 //!
-//! [`router`] holds the rules, [`Evaluator`] is what they need of an interpreter, and [`interpreter`] is
-//! the one there is (`docs/decisions/0015`). It does what routing tables and link devices need; whatever
-//! else AML can be is a [`Fault`] when it is reached, and no sooner.
+//! [`router`] holds the rules, and [`Evaluator`] is what they need of an interpreter. There are two
+//! (`docs/decisions/0015`): [`interpreter`] is our own, which does what routing tables and link devices
+//! need, and for which whatever else AML can be is a [`Fault`] when it is reached, and no sooner.
+//! [`ByCrate`] is the crate `aml`, a second witness; it cannot do all tables, and reads wrong registers.
 //!
 //! # Hostile tables
 //!
 //! The tables come from the host. Whatever they are, evaluation ends: steps, depth and memory have
 //! [limits](interpreter::Limits), every access outside goes through [`Machine`], which may refuse, and
-//! nothing panics. Who runs this nevertheless runs it where it can hurt nobody.
+//! nothing panics. That is our own interpreter; the crate's limits are those of whoever runs it, and it
+//! panics. So it is run where it can hurt nobody.
 //!
 //! Spec: ACPI "ACPI Machine Language (AML) Specification"; "_PRT (PCI Routing Table)"; "_PIC Method".
 #![no_std]
@@ -36,6 +38,9 @@ mod resource;
 /// What the rules need of an interpreter.
 mod evaluator;
 
+/// The crate `aml` as an interpreter.
+mod by_crate;
+
 /// Absolute names of the namespace.
 mod path;
 
@@ -48,6 +53,7 @@ mod fault;
 /// The interpreter.
 pub mod interpreter;
 
+pub use by_crate::ByCrate;
 pub use evaluator::{Datum, Evaluator};
 pub use fault::Fault;
 pub use machine::{Location, Machine, Nothing, Refused, Width};

@@ -61,6 +61,11 @@ impl<E: Evaluator> Router<E> {
         self.roots.as_ref().err().copied()
     }
 
+    /// Returns the interpreter.
+    pub fn evaluator(&self) -> &E {
+        &self.evaluator
+    }
+
     /// Answers a question.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use core::time::Duration;
 use acpi_routes::{Polarity, Question, Route, Source, Trigger, madt::Madt};
 use aml_routes::interpreter::{Interpreter, Limits};
 use aml_routes::router::Router;
+use aml_routes::{ByCrate, Datum, Evaluator, Path};
 use libtest_mimic::Trial;
 use xtask::debian_kernel::{self, Series};
 use xtask::direct_boot::DirectBoot;
@@ -24,6 +25,9 @@ use xtask::qemu::Qemu;
 
 use crate::stand::{Verdict, check, scenario};
 use described::{Described, Found};
+
+/// Of the i440FX.
+const ISA_BRIDGE: (u8, u8) = (0, 1 << 3);
 
 const SCRIPT: &[u8] = include_bytes!("routing/script.sh");
 
@@ -38,7 +42,22 @@ struct Machine {
     devices: &'static [&'static str],
     /// How many pins it has at least, so that a comparison of nothing does not pass.
     pins: usize,
+    /// What the crate `aml` can do of its tables.
+    by_crate: ByTheCrate,
 }
+
+/// What the crate `aml` can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ByTheCrate {
+    All,
+    /// Not the routing tables that a method makes in a loop.
+    Some,
+    /// None, for the same reason.
+    None,
+}
+
+/// What the crate says of a package that is made empty and filled later.
+const MALFORMED: &str = "MalformedPackage";
 
 const MACHINES: [Machine; 3] = [
     Machine {
@@ -46,12 +65,14 @@ const MACHINES: [Machine; 3] = [
         machine: "q35",
         devices: &["e1000,addr=3", "edu,addr=4", "AC97,addr=5"],
         pins: 4,
+        by_crate: ByTheCrate::All,
     },
     Machine {
         name: "pc",
         machine: "pc",
         devices: &["e1000,addr=3", "edu,addr=4", "AC97,addr=5", "edu,addr=6"],
         pins: 4,
+        by_crate: ByTheCrate::None,
     },
     Machine {
         name: "q35_with_an_expander_and_a_bridge",
@@ -67,6 +88,7 @@ const MACHINES: [Machine; 3] = [
             "edu,bus=pcie.0,addr=3",
         ],
         pins: 6,
+        by_crate: ByTheCrate::Some,
     },
 ];
 
@@ -77,11 +99,16 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         scenario(name, move || same_routes(machine))
     });
     let disabled = scenario("routing::a_link_that_is_off_is_switched_on", switched_on);
+    let wrong = scenario("routing::the_crate_reads_a_wrong_register_of_a_link", wrong_register);
+    let crates = MACHINES.into_iter().map(|machine| {
+        let name = format!("routing::the_crate_answers_on_{}_as_is_known_of_it", machine.name);
+        scenario(name, move || as_the_crate(machine))
+    });
     let mutated = MACHINES.into_iter().map(|machine| {
         let name = format!("routing::no_change_to_the_tables_of_{}_does_harm", machine.name);
         scenario(name, move || mutated::harmless(&described(machine)?))
     });
-    same.chain([disabled]).chain(mutated).collect()
+    same.chain([disabled, wrong]).chain(crates).chain(mutated).collect()
 }
 
 /// Boots a kernel on a machine and returns what it said.
@@ -131,7 +158,6 @@ fn same_routes(machine: Machine) -> Verdict {
 
 /// As a machine comes out of reset, without any firmware: all links of the i440FX are off.
 fn switched_on() -> Verdict {
-    const ISA_BRIDGE: (u8, u8) = (0, 1 << 3);
     let mut described = described(MACHINES[1])?;
     let bridge = described.space.get_mut(&ISA_BRIDGE).ok_or("no ISA bridge")?;
     bridge[0x60..0x64].fill(0x80);
@@ -148,6 +174,58 @@ fn switched_on() -> Verdict {
         let set = route.map(|route| Route { source: Source::LinkSet, ..route });
         check!(set == Ok(wanted), "{function}: {route:?}");
     }
+    Ok(())
+}
+
+/// Where the crate answers, it answers as we do; where it does not, it fails as decision 0015 says. If a
+/// later release does better, this fails, and the decision is to be looked at again.
+fn as_the_crate(machine: Machine) -> Verdict {
+    let described = described(machine)?;
+    let dsdt: &[u8] = &described.dsdt;
+    let mut theirs = Router::new(ByCrate::load(&[dsdt], described.machine())?);
+    let mut ours = load(&described)?;
+    let (mut answered, mut failed) = (0, 0);
+    for question in described.questions()? {
+        let wanted = ours.answer(&question);
+        if wanted.is_err() {
+            continue;
+        }
+        match theirs.answer(&question) {
+            Ok(route) => {
+                check!(Ok(route) == wanted, "{question:?}: {route:?}, and {wanted:?} by us");
+                answered += 1;
+            }
+            Err(unknown) => {
+                let said = theirs.evaluator().said();
+                check!(said == Some(MALFORMED), "{question:?}: {unknown}, {said:?}");
+                failed += 1;
+            }
+        }
+    }
+    let known = match machine.by_crate {
+        ByTheCrate::All => answered > 0 && failed == 0,
+        ByTheCrate::Some => answered > 0 && failed > 0,
+        ByTheCrate::None => answered == 0 && failed > 0,
+    };
+    check!(known, "the crate answered {answered} questions and failed at {failed}");
+    Ok(())
+}
+
+/// The link device D of the i440FX has register 0x63 of the ISA bridge. The crate takes the 24 bits before
+/// it for bytes and reads 0x78, without an error; so it must not be believed where it does answer.
+fn wrong_register() -> Verdict {
+    let mut described = described(MACHINES[1])?;
+    let bridge = described.space.get_mut(&ISA_BRIDGE).ok_or("no ISA bridge")?;
+    (bridge[0x63], bridge[0x78]) = (0x0b, 0x80);
+    let dsdt: &[u8] = &described.dsdt;
+    let ours = Interpreter::load(&[dsdt], described.machine(), Limits::default());
+    let mut ours = ours.map_err(|fault| fault.to_string())?;
+    let mut theirs = ByCrate::load(&[dsdt], described.machine())?;
+    let link = ours.look_up(b"\\_SB.LNKD", &Path::default()).ok_or("no LNKD")?;
+    let status = link.child(b"_STA");
+    let (ours, theirs) = (ours.evaluate(&status, vec![]), theirs.evaluate(&status, vec![]));
+    check!(ours == Ok(Datum::Integer(0xb)), "on is {ours:?}");
+    check!(theirs == Ok(Datum::Integer(0x9)), "the crate reads the right register: {theirs:?}");
     Ok(())
 }
 

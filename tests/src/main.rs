@@ -132,6 +132,7 @@ fn scenarios() -> Vec<Trial> {
         kernels::scenarios(),
         linux::scenarios(),
         nvme::scenarios(),
+        nvme::by_messages(),
         repeatable::scenarios(),
         routing::scenarios(),
         stand::on_hyper_v(relay::scenarios),

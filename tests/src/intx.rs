@@ -9,6 +9,7 @@ use xtask::debian_kernel::Series;
 use xtask::machine::{Exit, Outcome};
 use xtask::report::Line;
 
+use crate::account;
 use crate::stand::{Stand, Verdict, check, ended, said, scenario};
 
 /// What Linux does; see [`linux`].
@@ -31,6 +32,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         scenario("intx::two_devices_share_a_line", shared),
         scenario("intx::a_line_that_is_not_the_td_s_is_refused_and_the_rest_goes_on", refused),
         scenario("intx::a_device_whose_line_nobody_knows_has_no_pin", unknown),
+        scenario("intx::a_host_that_raises_lines_of_nobody_is_counted", strays),
         scenario("intx::linux_drives_two_disks_on_a_line_beside_one_with_msi_x", linux),
     ]);
     all
@@ -120,6 +122,15 @@ fn unknown() -> Verdict {
     Stand::new(1, "scenario=intx:plain count=1 wait=poll").run(|outcome| {
         ended(outcome, &Exit::FAILURE)?;
         said(outcome, "L2 | ", "ok=0 handled=0 reason=bad-device what=no pin")
+    })
+}
+
+/// The host raises vectors of lines that no device has.
+fn strays() -> Verdict {
+    let stand = Stand::new(1, "scenario=demo").paravisor_option(FIRST);
+    stand.emulator_option("unasked=0x63:20").run(|outcome| {
+        account::exact(outcome)?;
+        said(outcome, "L1 | ", "count: stray_lines=20")
     })
 }
 

@@ -24,7 +24,7 @@ use proxy_irq::L2Vector;
 
 use self::{
     device::{BAR, Device, FUNCTIONS, PAGE},
-    machine::{Machine, Mapping},
+    machine::{Machine, Mapping, Messages},
 };
 use crate::Input;
 
@@ -39,12 +39,18 @@ enum Way {
 pub fn run(input: &[u8]) {
     let mut input = Input::new(input);
     let Some(choice) = input.byte() else { return };
+    let mut messages = Messages::Targets;
     let devices = (0..FUNCTIONS).map(|index| {
         let kinds = choice >> (2 * index) & 3;
-        let changes = 2 * usize::from(input.byte().unwrap_or(0) & 7);
+        let changes = input.byte().unwrap_or(0);
+        if changes & 0x80 != 0 {
+            messages = Messages::Names;
+        }
+        let changes = 2 * usize::from(changes & 7);
         (8 * (index + 1), Device::new(index, kinds, input.bytes(changes)))
     });
-    let mut machine = Machine::new(devices.collect());
+    let devices = devices.collect();
+    let mut machine = Machine::new(devices, messages);
     let mut bus = Bus::new();
     while let Some(step) = input.byte() {
         take(&mut bus, &mut machine, step, &mut input);

@@ -41,7 +41,19 @@ struct Live {
     message: Message,
 }
 
+/// What messages of devices say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Messages {
+    /// Where the interrupt goes.
+    Targets,
+    /// Which one it is; where it goes, the host is told apart from it.
+    Names,
+}
+
 pub(super) struct Machine {
+    messages: Messages,
+    /// Where the host brings each interrupt that has a name: the number of a mapping.
+    steered: BTreeMap<(u16, u16), u64>,
     devices: BTreeMap<u16, Device>,
     live: BTreeMap<u64, Live>,
     next: u64,
@@ -53,9 +65,19 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(devices: BTreeMap<u16, Device>) -> Self {
-        let (live, wishes) = (BTreeMap::new(), Vec::new());
-        Self { devices, live, next: 0, free: 40, wishes, lie: (0, 0), step: None }
+    pub(super) fn new(devices: BTreeMap<u16, Device>, messages: Messages) -> Self {
+        let (live, wishes, steered) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Self {
+            messages,
+            steered,
+            devices,
+            live,
+            next: 0,
+            free: 40,
+            wishes,
+            lie: (0, 0),
+            step: None,
+        }
     }
 
     /// A step of L2 begins.
@@ -124,11 +146,15 @@ impl Machine {
         for (bdf, device) in self.devices.iter().filter(|(_, device)| device.is_there) {
             for (entry, told) in device.sends() {
                 let message = Message { address: told.address, data: told.data };
-                assert!(is_to_l1(message), "{bdf:#x} may send {message:x?}");
-                let is_own = |live: &Live| {
-                    live.message == message && live.source == Source { bdf: Bdf(*bdf), entry }
+                let is_named = self.messages == Messages::Names;
+                assert!(is_named || is_to_l1(message), "{bdf:#x} may send {message:x?}");
+                let way = self.steered.get(&(*bdf, entry));
+                let is_own = |(number, live): (&u64, &Live)| {
+                    live.message == message
+                        && live.source == Source { bdf: Bdf(*bdf), entry }
+                        && (!is_named || way == Some(number))
                 };
-                assert!(self.live.values().any(is_own), "{bdf:#x} {entry} may send {message:x?}");
+                assert!(self.live.iter().any(is_own), "{bdf:#x} {entry} may send {message:x?}");
             }
         }
     }
@@ -139,8 +165,13 @@ impl Machine {
         let Some(device) = self.devices.get(&live.source.bdf.0) else { return };
         let is_used = self.is_exact()
             && device.is_there
-            && device.sends().any(|(_, told)| {
-                (told.address, told.data) == (live.message.address, live.message.data)
+            && device.sends().any(|(entry, told)| match self.messages {
+                Messages::Targets => {
+                    (told.address, told.data) == (live.message.address, live.message.data)
+                }
+                Messages::Names => {
+                    self.steered.get(&(live.source.bdf.0, entry)) == Some(&mapping.number)
+                }
             });
         assert!(!is_used, "a mapping is given back that {} still uses", live.source.bdf);
         self.free = self.free.saturating_add(1);
@@ -332,7 +363,10 @@ impl machine::Machine for Machine {
         // Of 32 vectors and 256 CPUs the next pair, so that hardly two have the same.
         let (vector, cpu) = (0x40 + number % 32, number / 32 % 256);
         let [vector, cpu] = [vector, cpu].map(|part| u8::try_from(part).unwrap_or(0));
-        let message = Message::to_l1(cpu, vector);
+        let message = match self.messages {
+            Messages::Targets => Message::to_l1(cpu, vector),
+            Messages::Names => Message::name(source.entry),
+        };
         self.live.insert(number, Live { source, message });
         Ok(Mapping { number, is_detour })
     }
@@ -345,6 +379,13 @@ impl machine::Machine for Machine {
 
     fn is_detour(&self, mapping: &Mapping) -> bool {
         mapping.is_detour
+    }
+
+    fn steer(&mut self, source: Source, mapping: Mapping) -> Mapping {
+        if self.messages == Messages::Names {
+            self.steered.insert((source.bdf.0, source.entry), mapping.number);
+        }
+        mapping
     }
 
     fn is_same_way(&self, one: &Mapping, other: &Mapping) -> bool {

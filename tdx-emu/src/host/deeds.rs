@@ -39,7 +39,7 @@ const WORDS: u64 = 1024;
 const PAUSE: u64 = 2000;
 
 /// How long a TD runs, at most.
-const LIMIT_NS: u64 = 12_000_000_000;
+const LIMIT_NS: u64 = 20_000_000_000;
 
 /// The lowest vector that can be posted.
 const FIRST_VECTOR: u64 = 31;

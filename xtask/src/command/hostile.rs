@@ -68,6 +68,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
                 println!("FAILED: seed {seed} ({:?}): {why}", hostile::plan(seed));
                 let skipped = outcome.console.len().saturating_sub(SHOWN);
                 outcome.console.iter().skip(skipped).for_each(|line| println!("    {line}"));
+                outcome.report.rows.iter().for_each(|row| println!("    {row:?}"));
+                outcome.report.cpus.iter().for_each(|cpu| println!("    {cpu:?}"));
                 failed.push(seed);
             }
         }

@@ -15,7 +15,7 @@ const ROUNDS: u32 = 4;
 /// How often each vector is raised.
 const RAISED: u64 = (CPUS * ROUNDS) as u64;
 /// Vectors of L1 that nobody has a use for.
-const UNUSED: core::ops::RangeInclusive<u8> = 0x60..=0xdf;
+const UNUSED: core::ops::RangeInclusive<u8> = 0x68..=0xdf;
 /// Vectors that no device of Linux can have.
 const NO_DEVICE_S: core::ops::RangeInclusive<u8> = 0..=31;
 /// What Linux says of interrupts that it did not ask for.

@@ -44,6 +44,12 @@ pub mod quote_answers;
 /// A host that lists memory, and files that are no kernels.
 pub mod boot_files;
 
+/// Somebody who answers where interrupt pins lead, and a host with a MADT.
+pub mod route_answers;
+
+/// A host with AML.
+pub mod aml_tables;
+
 mod input;
 
 pub use input::Input;
@@ -52,7 +58,7 @@ pub use input::Input;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their binaries and corpora.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("vmbus_messages", vmbus_messages::run),
     ("synic_pages", synic_pages::run),
     ("proxy_payload", proxy_payload::run),
@@ -63,6 +69,8 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("mmio_instructions", mmio_instructions::run),
     ("quote_answers", quote_answers::run),
     ("boot_files", boot_files::run),
+    ("route_answers", route_answers::run),
+    ("aml_tables", aml_tables::run),
 ];
 
 /// Makes the body of a binary: libFuzzer's entry, or a `main` that runs files.

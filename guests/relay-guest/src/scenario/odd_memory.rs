@@ -55,13 +55,13 @@ const REFUSED: &[Row] = &[
 
 /// At the IO-APIC's window, while its version is selected.
 const WINDOW: &[Row] = &[
-    row("read-4", &[0x8b, 0x03], 0, Wanted::Done(0x17_0011)),
+    row("read-4", &[0x8b, 0x03], 0, Wanted::Done(0x17_0020)),
     row("read-8", &[0x48, 0x8b, 0x03], 7, Wanted::Done(0)),
     row("read-2", &[0x66, 0x8b, 0x03], 0x7_1234, Wanted::Done(0x7_0000)),
     row("read-1", &[0x8a, 0x03], 0x1234, Wanted::Done(0x1200)),
     row("write-1", &[0x88, 0x03], 0xff, Wanted::Done(0xff)),
     row("write-immediate", &[0xc7, 0x03, 0xff, 0xff, 0xff, 0xff], 0, Wanted::Done(0)),
-    row("version-stays", &[0x8b, 0x03], 0, Wanted::Done(0x17_0011)),
+    row("version-stays", &[0x8b, 0x03], 0, Wanted::Done(0x17_0020)),
 ];
 
 /// At the control word of an entry of an MSI-X table.

@@ -15,7 +15,8 @@
 
 use core::fmt;
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::{Polarity, Route, Source, Trigger, Unknown};
 
@@ -27,29 +28,29 @@ const VERSION: u16 = 1;
 
 /// What the page begins with.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 pub struct Header {
-    magic: u32,
-    version: u16,
+    magic: U32,
+    version: U16,
     /// How many entries follow.
-    count: u16,
+    count: U16,
     reserved: [u8; 8],
 }
 
 /// The answer to one question.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 pub struct Entry {
     /// The question's index.
-    question: u16,
+    question: U16,
     /// 0, or the code of an [`Unknown`]; then the rest is zero.
     unknown: u8,
     trigger: u8,
     polarity: u8,
     source: u8,
     reserved: [u8; 2],
-    gsi: u32,
-    reserved_high: u32,
+    gsi: U32,
+    reserved_high: U32,
 }
 
 const _: () = assert!(size_of::<Header>() == 16);
@@ -93,7 +94,7 @@ impl<'a> Answer<'a> {
         if !known || header.reserved != [0; 8] {
             return Err(Bad::Header);
         }
-        if questions > MAX_ROUTES || usize::from(header.count) != questions {
+        if questions > MAX_ROUTES || usize::from(header.count.get()) != questions {
             return Err(Bad::Count);
         }
         let (entries, _) =
@@ -134,14 +135,14 @@ impl<'a> Answer<'a> {
 impl Entry {
     fn new(question: u16, answer: &Result<Route, Unknown>) -> Self {
         let nothing = Self {
-            question,
+            question: question.into(),
             unknown: 0,
             trigger: 0,
             polarity: 0,
             source: 0,
             reserved: [0; 2],
-            gsi: 0,
-            reserved_high: 0,
+            gsi: U32::ZERO,
+            reserved_high: U32::ZERO,
         };
         match answer {
             Err(unknown) => Self { unknown: unknown.code(), ..nothing },
@@ -149,7 +150,7 @@ impl Entry {
                 trigger: route.trigger.code(),
                 polarity: route.polarity.code(),
                 source: route.source.code(),
-                gsi: route.gsi,
+                gsi: route.gsi.into(),
                 ..nothing
             },
         }
@@ -161,11 +162,11 @@ impl Entry {
             return None;
         }
         if self.unknown != 0 {
-            let rest = (self.trigger, self.polarity, self.source, self.gsi);
+            let rest = (self.trigger, self.polarity, self.source, self.gsi.get());
             return Some(Err(Unknown::from_code(self.unknown).filter(|_| rest == (0, 0, 0, 0))?));
         }
         Some(Ok(Route {
-            gsi: self.gsi,
+            gsi: self.gsi.get(),
             trigger: Trigger::from_code(self.trigger)?,
             polarity: Polarity::from_code(self.polarity)?,
             source: Source::from_code(self.source)?,
@@ -177,7 +178,12 @@ impl Entry {
 pub fn encode(page: &mut [u8], answers: &[Result<Route, Unknown>]) -> usize {
     let answers = answers.get(..MAX_ROUTES).unwrap_or(answers);
     let count = u16::try_from(answers.len()).unwrap_or(0);
-    let header = Header { magic: MAGIC, version: VERSION, count, reserved: [0; 8] };
+    let header = Header {
+        magic: MAGIC.into(),
+        version: VERSION.into(),
+        count: count.into(),
+        reserved: [0; 8],
+    };
     let entries = (0..).zip(answers).map(|(index, answer)| Entry::new(index, answer));
     let mut chunks = page.chunks_exact_mut(size_of::<Entry>());
     let mut written = 0;
@@ -237,6 +243,15 @@ mod tests {
         let answer = check(&page, 4).unwrap();
         assert!(answer.routes().eq(answers));
         assert_eq!(answer.route(4), Err(Unknown::Question));
+    }
+
+    #[test]
+    fn a_page_may_lie_anywhere() {
+        let mut bytes = [0; 4100];
+        for at in 0..4 {
+            assert_eq!(encode(&mut bytes[at..], &[Ok(ROUTE)]), 1);
+            assert_eq!(check(&bytes[at..], 1).unwrap().route(0), Ok(ROUTE));
+        }
     }
 
     #[test]

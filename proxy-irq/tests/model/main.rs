@@ -71,8 +71,19 @@ fn explore_by(mut builder: loom::model::Builder, body: impl Fn() + Send + Sync +
 
 /// Requires that loom finds an interleaving of `body` that panics with `message`.
 fn fails_under_loom(message: &str, body: impl Fn() + Send + Sync + 'static) {
+    fails(loom::model::Builder::new(), message, body);
+}
+
+/// As [`fails_under_loom`], with at most `preemptions` forced switches.
+fn fails_with(preemptions: usize, message: &str, body: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    fails(builder, message, body);
+}
+
+fn fails(builder: loom::model::Builder, message: &str, body: impl Fn() + Send + Sync + 'static) {
     let outcome = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| {
-        explore_by(loom::model::Builder::new(), body);
+        explore_by(builder, body);
     }));
     let payload = outcome.err().unwrap_or_else(|| Box::new("loom found no fault"));
     let text = payload

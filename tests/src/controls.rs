@@ -27,6 +27,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
             *run = passed_on();
             "posted".clone_into(&mut row(run).mode);
         }),
+        refused("a_proxied_interrupt_told_as_posted_is_noticed", |run| row(run).reserved = 0),
         refused("a_kick_for_no_interrupt_is_noticed", |run| {
             *run = passed_on();
             row(run).kicks = 10;
@@ -97,6 +98,7 @@ fn outcome() -> Outcome {
     let row = Row {
         device: "1af4:1110".to_owned(),
         bdf: "00:02.0".to_owned(),
+        reserved: 0x41,
         vector: 96,
         mode: "posted".to_owned(),
         messages: 9,

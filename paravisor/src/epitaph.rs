@@ -21,6 +21,7 @@ use crate::{console, cpus};
 const CAPACITY: usize = 256;
 const CODE_PANIC: u32 = 1;
 const CODE_EXCEPTION: u32 = 2;
+const CODE_GAVE_UP: u32 = 3;
 
 /// The last words of the first CPU that ended.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ pub(crate) fn virtualization(frame: &Frame, reason: ExitReason, info: &VeInfo) {
 
 /// Ends L1 because it cannot do its work, through no bug of its own.
 pub(crate) fn give_up(why: fmt::Arguments<'_>) -> ! {
-    end(CODE_PANIC, why)
+    end(CODE_GAVE_UP, why)
 }
 
 fn end(code: u32, words: fmt::Arguments<'_>) -> ! {

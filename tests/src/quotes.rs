@@ -36,6 +36,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         scenario("quotes::that_come_late_give_their_place_back", late),
         scenario("quotes::that_the_host_refuses_fail_at_once", refused),
         scenario("quotes::are_not_served_if_the_host_shares_no_memory", unshared),
+        scenario("quotes::end_l1_in_the_hosts_name_if_its_shared_memory_is_not_there", missing),
         scenario("quotes::are_not_served_if_one_cpu_is_not_notified", unnotified),
     ]);
     trials
@@ -206,6 +207,14 @@ fn unshared() -> Verdict {
             "L1 | warn ",
             "quote: memory is not shared: the host answered invalid_operand",
         )
+    })
+}
+
+/// The host says that it shares the buffer and does not: it can end the TD whenever it likes, but not in L1's name.
+fn missing() -> Verdict {
+    stand(1, ROUNDS, "honest").emulator_option("conversion=lie").run(|outcome| {
+        ended(outcome, &Exit::TD_DIED)?;
+        said(outcome, "L1 | error ", "the host has no memory at the shared page 0x")
     })
 }
 

@@ -48,6 +48,11 @@ impl fmt::Display for Error {
     }
 }
 
+/// Whether L1 reaches shared memory at this linear address.
+pub(crate) const fn is_shared(linear: u64) -> bool {
+    linear >= SHARED_BASE
+}
+
 impl Window {
     /// Shares `size` bytes, which are whole pages. They stay shared; after an error nobody uses them.
     pub(crate) fn make(size: usize, shared_bit: u64) -> Result<Self, Error> {

@@ -78,6 +78,9 @@ mod timer;
 /// Devices given to the TD.
 pub(crate) mod pci;
 
+/// The configuration device that it reaches.
+mod fw_cfg;
+
 /// The IO-APIC that it reaches.
 pub(crate) mod io_apic;
 

@@ -42,6 +42,9 @@ mod interrupts;
 /// NMIs, what a TD cannot be sent, and halts.
 pub(crate) mod non_maskable;
 
+/// A host like QEMU: its files, and the routes of its lines.
+mod files;
+
 /// A host of Hyper-V's kind.
 mod hyperv;
 
@@ -61,6 +64,7 @@ pub(crate) extern "C" fn run() -> ! {
     invalidation::run(tally);
     interrupts::run(tally);
     non_maskable::run(tally);
+    files::run(tally);
     hyperv::run(tally);
     tally.end()
 }

@@ -87,6 +87,8 @@ const FIXED: [u8; 4] = [0x00, 0x08, 0x0c, 0x2c];
 
 const MULTI_FUNCTION: u32 = 1 << 23;
 const HEADER_TYPE: u32 = 0x7f << 16;
+/// The class of bridges, some of which look like devices.
+const BRIDGES: u32 = 6;
 
 const MEMORY: u16 = 1 << 1;
 const BUS_MASTER: u16 = 1 << 2;
@@ -112,7 +114,7 @@ impl Filter {
     /// Looks at a function by `read(register, size)`, of which L2 sees `pin`. `None` if it is a bridge.
     pub fn discover(mut read: impl FnMut(u8, u8) -> u32, pin: Option<Pin>) -> Option<Self> {
         let [ids, class, header, subsystem] = FIXED.map(|offset| read(offset, 4));
-        if header & HEADER_TYPE != 0 {
+        if header & HEADER_TYPE != 0 || class >> 24 == BRIDGES {
             return None;
         }
         let kept = MEMORY | BUS_MASTER | if pin.is_some() { INTX_DISABLE } else { 0 };

@@ -14,6 +14,8 @@
 //! | `relay_table`  | GPA of the paravisor's relay table                | none                  |
 //! | `relay_stride` | bytes between its blocks                          | `0`                   |
 //! | `devices`      | PCI ids given to the TD                           | `1234:11e8,1af4:1110` |
+//! | `bridge`       | the ISA bridge that the TD sees: `own`, or `piix3` at 00:01.0 | `own`     |
+//! | `files`        | how files of QEMU are read: `requests` and bytes, or `bytes` | `requests`  |
 //! | `unasked`      | `vector:count`: posted to the first CPU as it halts | none                |
 //! | `campaign`     | rounds over all vectors on all virtual CPUs, once they have halted | `0`  |
 //! | `flood`        | `lanes:total`: rung in bursts on each CPU, see `provoke` | none         |
@@ -28,7 +30,12 @@
 
 use core::fmt;
 
-use super::{hyperv, pci::Removal, quote_manner::Manner};
+use super::{
+    fw_cfg::Interfaces,
+    hyperv,
+    pci::{Removal, isa_bridge::Choice as Bridge},
+    quote_manner::Manner,
+};
 use crate::provoke::{FloodPlan, SweepPlan};
 
 /// Most kinds of device.
@@ -131,6 +138,10 @@ pub(crate) struct CommandLine {
     pub(crate) flavour: Flavour,
     /// What it does if that is what Hyper-V speaks.
     pub(crate) hyperv: hyperv::Options,
+    /// The ISA bridge that the TD sees.
+    pub(crate) bridge: Bridge,
+    /// How it reads files of QEMU.
+    pub(crate) files: Interfaces,
     devices: [Option<PciId>; DEVICES],
 }
 
@@ -159,6 +170,8 @@ impl Default for CommandLine {
             unnotified: None,
             flavour: Flavour::Ghci,
             hyperv: hyperv::Options::default(),
+            bridge: Bridge::default(),
+            files: Interfaces::default(),
             devices,
         }
     }
@@ -244,6 +257,8 @@ impl CommandLine {
             "sweep" => {
                 self.sweep = Some(sweep(value).ok_or(bad("vector:lanes:starter:cpu[:echo]"))?);
             }
+            "bridge" => self.bridge = Bridge::named(value).ok_or(bad("`own` or `piix3`"))?,
+            "files" => self.files = Interfaces::named(value).ok_or(bad("`requests` or `bytes`"))?,
             "resume" => self.resume_l1 = is_l1(value).ok_or(bad("`l1` or `l2`"))?,
             "conversion" => {
                 self.conversion = conversion(value).ok_or(bad("a manner of conversion"))?;

@@ -3,7 +3,8 @@
 //!
 //! The TD sees the devices that the command line names, at their own numbers on bus 0, and nothing
 //! else. Their memory is mapped straight into the shared EPT, except pages with an MSI-X table and
-//! pages that hold memory of other devices too: accesses to those come as TDVMCALLs.
+//! pages that hold memory of other devices too: accesses to those come as TDVMCALLs. Of the machine's ISA
+//! bridge it reaches the registers that route lines.
 //!
 //! Spec: PCI "Configuration Mechanism".
 
@@ -28,6 +29,9 @@ mod msi;
 /// MSI-X capability and table.
 mod msix;
 
+/// Registers that route lines.
+pub(crate) mod isa_bridge;
+
 /// One device.
 mod device;
 
@@ -46,6 +50,7 @@ use self::{
     device::Device,
     entry::Message,
     hand_over::HandedOver,
+    isa_bridge::IsaBridge,
     platform::{Platform, Target},
 };
 use super::command_line::PciId;
@@ -62,6 +67,7 @@ const PAGE: u64 = 4096;
 #[derive(Debug)]
 pub(crate) struct Pci {
     devices: Vec<Device>,
+    bridge: Option<IsaBridge>,
     /// Memory of devices that the TD does not have: first address of each region.
     foreign: Vec<u64>,
     address: u32,
@@ -90,7 +96,13 @@ impl Pci {
     /// Looks for the wanted devices on bus 0 and takes them over. No device masters the bus
     /// afterwards.
     pub(crate) fn scan(wanted: &[PciId], platform: &mut impl Platform) -> Self {
-        let mut pci = Self { devices: Vec::new(), foreign: Vec::new(), address: 0, removal: None };
+        let mut pci = Self {
+            devices: Vec::new(),
+            bridge: None,
+            foreign: Vec::new(),
+            address: 0,
+            removal: None,
+        };
         let is_there = |devfn: &u8| platform.config_read(*devfn, 0, 2) & 0xffff != 0xffff;
         let functions: Vec<_> = (0..=u8::MAX).filter(is_there).collect();
         functions.iter().for_each(|devfn| hand_over::stop(*devfn, platform));
@@ -111,6 +123,17 @@ impl Pci {
             }
         }
         pci
+    }
+
+    /// Shows an ISA bridge; `false` if a device of the TD is where it would be.
+    pub(crate) fn show_bridge(
+        &mut self,
+        choice: isa_bridge::Choice,
+        platform: &mut impl Platform,
+    ) -> bool {
+        self.bridge = IsaBridge::find(choice, platform);
+        let place = self.bridge.map(IsaBridge::devfn);
+        self.devices.iter().all(|device| Some(device.devfn) != place)
     }
 
     /// Has a device taken away some time.
@@ -168,6 +191,9 @@ impl Pci {
         if port == ADDRESS && size == 4 {
             return self.address;
         }
+        if let Some((offset, bridge)) = self.selected_bridge(port, size) {
+            return bridge.read(offset, size, platform);
+        }
         match self.selected(port, size) {
             Some((offset, device)) => device.read(offset, size, platform),
             None => u32::MAX,
@@ -184,6 +210,8 @@ impl Pci {
     ) {
         if port == ADDRESS && size == 4 {
             self.address = value;
+        } else if let Some((offset, bridge)) = self.selected_bridge(port, size) {
+            bridge.write(offset, size, value, platform);
         } else if let Some((offset, device)) = self.selected(port, size) {
             device.write(offset, size, value, platform);
         }
@@ -238,16 +266,26 @@ impl Pci {
 
     /// The device and offset that an access to the data ports means.
     fn selected(&mut self, port: u16, size: u8) -> Option<(u8, &mut Device)> {
-        const ENABLE: u32 = 1 << 31;
-        let byte = u8::try_from(port.checked_sub(DATA)?).ok().filter(|byte| byte + size <= 4)?;
-        let [register, devfn, bus, _] = self.address.to_le_bytes();
-        if self.address & ENABLE == 0 || bus != 0 {
-            return None;
-        }
+        let (devfn, offset) = self.addressed(port, size)?;
         let removal = self.removal;
         let mut present = self.devices.iter_mut().filter(|device| !is_gone(removal, device));
         let device = present.find(|device| device.devfn == devfn)?;
-        Some(((register & !3) + byte, device))
+        Some((offset, device))
+    }
+
+    /// The same of the ISA bridge.
+    fn selected_bridge(&mut self, port: u16, size: u8) -> Option<(u8, &mut IsaBridge)> {
+        let (devfn, offset) = self.addressed(port, size)?;
+        let bridge = self.bridge.as_mut().filter(|bridge| bridge.devfn() == devfn)?;
+        Some((offset, bridge))
+    }
+
+    /// The function on bus 0 and the offset that an access to the data ports means.
+    fn addressed(&self, port: u16, size: u8) -> Option<(u8, u8)> {
+        const ENABLE: u32 = 1 << 31;
+        let byte = u8::try_from(port.checked_sub(DATA)?).ok().filter(|byte| byte + size <= 4)?;
+        let [register, devfn, bus, _] = self.address.to_le_bytes();
+        (self.address & ENABLE != 0 && bus == 0).then_some((devfn, (register & !3) + byte))
     }
 }
 

@@ -24,7 +24,9 @@ use super::{
     command_line::{CommandLine, Flavour},
     console::Console,
     deeds::Hostile,
-    end, hand_off,
+    end,
+    fw_cfg::{FwCfg, Physical},
+    hand_off,
     hostile::{Smis, UnaskedInterrupts},
     hyperv::{Partition, hands},
     io_apic::IoApic,
@@ -147,6 +149,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         shared: Mutex::new(shared),
         pci: Mutex::new((pci, machine)),
         io_apic: Mutex::new(IoApic::new(lines)),
+        fw_cfg: Mutex::new(files(line)),
         consoles: [Console::new(0x3f8, Who::L1), Console::new(0x2f8, Who::L2)],
         quoting: Quoting::new(hostile.manner(line.quotes), line.unnotified),
         hyperv: (line.flavour == Flavour::Hyperv).then(|| Partition::new(line.hyperv, vcpus)),
@@ -167,8 +170,20 @@ fn devices(boot: &Boot, line: &CommandLine, machine: &mut Machine) -> Result<Pci
     let wanted: Vec<_> = line.devices().collect();
     let mut pci = Pci::scan(&wanted, machine);
     pci.plan_removal(line.removal);
+    if !pci.show_bridge(line.bridge, machine) {
+        refuse(&"bridge: a device of the TD is where it would be");
+    }
     dma::enable().map_err(Failure::Iommu)?;
     Ok(pci)
+}
+
+/// Takes the machine's configuration device over.
+fn files(line: &CommandLine) -> FwCfg<Physical> {
+    let fw_cfg = FwCfg::new(Physical, line.files);
+    if fw_cfg.substitutes() != 0 {
+        log::info!("acpi: files of others: count={}", fw_cfg.substitutes());
+    }
+    fw_cfg
 }
 
 /// Maps the memory of the TD's devices at their own addresses.

@@ -10,6 +10,7 @@ use super::{
     command_line::Conversion,
     console::Console,
     deeds::Hostile,
+    fw_cfg::{FwCfg, Physical},
     hostile::{Smis, UnaskedInterrupts},
     hyperv::{Partition, hands::TheTd},
     io_apic::IoApic,
@@ -47,6 +48,8 @@ pub(crate) struct Td {
     pub(crate) pci: Mutex<(Pci, Machine)>,
     /// The IO-APIC that it reaches.
     pub(crate) io_apic: Mutex<IoApic>,
+    /// The configuration device that it reaches.
+    pub(crate) fw_cfg: Mutex<FwCfg<Physical>>,
     /// Its consoles.
     pub(crate) consoles: [Console; 2],
     /// Quotes it waits for.

@@ -7,7 +7,7 @@
 //! Spec: TLFS "Hypervisor Discovery", "Hypercall Interface", "Synthetic Interrupt Controller".
 
 /// What is asked of the host, and the pages that both sides see.
-mod host;
+pub(super) mod host;
 
 /// VMBus: from contact to unload.
 mod bus;

@@ -150,6 +150,8 @@ fn a_bridge_is_nothing_for_l2() {
     assert!(Filter::discover(|offset, size| get(&space, offset, size), None).is_none());
     space[0x0e] = 0x80;
     assert!(filter(&space).has_siblings());
+    space[0x08..0x0c].copy_from_slice(&[0, 0, 1, 6]);
+    assert!(Filter::discover(|offset, size| get(&space, offset, size), None).is_none(), "of ISA");
 }
 
 #[test]

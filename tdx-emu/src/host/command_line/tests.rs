@@ -5,7 +5,7 @@ use super::{
     CommandLine, Conversion, Error, Flavour, FloodPlan, Manner, PciId, PlannedSmis, SweepPlan,
     Unasked,
 };
-use crate::host::hyperv::retarget::Redirection;
+use crate::host::{fw_cfg::Interfaces, hyperv::retarget::Redirection, pci::isa_bridge::Choice};
 
 #[test]
 fn nothing_said_gives_the_defaults() {
@@ -19,7 +19,8 @@ fn every_key_is_understood() {
     let text = "flavour=hyperv redirect=0 vmbus=5.3 rescind=9 vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
                 relay_stride=768 devices=8086:100e unasked=0x5f:10 campaign=3 conversion=parts \
                 resume=l1 sweep=0x5f:32:0x40:1:84 \
-                flood=8:1000 quotes=reverse unnotified=1 smis=plain:5 removal=1af4:1110:9";
+                flood=8:1000 quotes=reverse unnotified=1 smis=plain:5 removal=1af4:1110:9 \
+                bridge=piix3 files=bytes";
     let parsed = CommandLine::parse(text).unwrap();
     assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
     assert_eq!((parsed.relay_table, parsed.relay_stride), (Some(0xffe0_1000), 768));
@@ -39,6 +40,7 @@ fn every_key_is_understood() {
         (parsed.hyperv.vmbus.newest, parsed.hyperv.vmbus.rescind_after),
         (0x5_0003, Some(9))
     );
+    assert_eq!((parsed.bridge, parsed.files), (Choice::Piix3, Interfaces::Ports));
     assert_eq!(parsed.log, log::LevelFilter::Debug);
     assert!(parsed.devices().eq([PciId { vendor: 0x8086, device: 0x100e }]));
 }
@@ -70,6 +72,8 @@ fn a_mistake_is_named() {
         "smis=5",
         "removal=1af4:1110",
         "unnotified=all",
+        "bridge=via",
+        "files=all",
         "flood=33:5",
         "sweep=0x60:1:0:0",
         "sweep=0x40:33:0:0",

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The TD's view of a machine with an edu device, an ivshmem device and a disk controller.
 
+/// The ISA bridge.
+mod isa_bridge;
+
 use std::collections::HashMap;
 
 use super::{

@@ -6,7 +6,7 @@
 //! | 0x3f8–0x3ff          | console of L1                                                  |
 //! | 0x2f8–0x2ff          | console of L2, as L1 passes it on                              |
 //! | 0xcf8, 0xcfc–0xcff   | PCI configuration space                                        |
-//! | 0x510, 0x511         | QEMU's own configuration device: ACPI tables                   |
+//! | 0x510–0x51b          | QEMU's configuration device: ACPI tables                       |
 //! | 0xf4                 | end of the run: 0 is success                                   |
 //! | 0x80                 | progress codes, ignored                                        |
 //! | others               | nothing there; told once for each port                         |
@@ -17,16 +17,13 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tdcall::{
     Registers,
-    tdvmcall::{IoRequest, IoSize, VmcallStatus},
+    tdvmcall::{IoRequest, VmcallStatus},
 };
 
-use crate::{
-    host::{
-        end::{self, Verdict},
-        pci,
-        td::Td,
-    },
-    machine::fw_cfg,
+use crate::host::{
+    end::{self, Verdict},
+    fw_cfg, pci,
+    td::Td,
 };
 
 const PROGRESS: u16 = 0x80;
@@ -65,8 +62,13 @@ fn read(td: &Td, request: IoRequest) -> u32 {
             }
             value
         }
-        // As with QEMU's own device, an item is one for the whole machine.
-        fw_cfg::DATA if request.size == IoSize::Byte => u32::from(fw_cfg::next_byte()),
+        fw_cfg::FIRST..fw_cfg::END => {
+            let read = td.fw_cfg.lock().port_read(request.port, request.size.bytes());
+            read.unwrap_or_else(|| {
+                tell_once(request);
+                u32::MAX
+            })
+        }
         PROGRESS => 0,
         _ => {
             tell_once(request);
@@ -76,7 +78,7 @@ fn read(td: &Td, request: IoRequest) -> u32 {
 }
 
 fn write(td: &Td, request: IoRequest, value: u32) {
-    let [byte, high, ..] = value.to_le_bytes();
+    let [byte, ..] = value.to_le_bytes();
     if let Some((console, register)) = console(td, request.port) {
         return console.write(register, byte);
     }
@@ -87,8 +89,10 @@ fn write(td: &Td, request: IoRequest, value: u32) {
         }
         END_OF_RUN if byte == 0 => end::run(Verdict::Success, format_args!("")),
         END_OF_RUN => end::run(Verdict::Failure, format_args!("the guest says {byte:#x}")),
-        fw_cfg::SELECTOR if request.size == IoSize::Word => {
-            fw_cfg::select(u16::from_le_bytes([byte, high]));
+        fw_cfg::FIRST..fw_cfg::END => {
+            let at = (request.port, request.size.bytes());
+            let written = td.fw_cfg.lock().port_write(at, value, &fw_cfg::OfTheTd(td));
+            written.unwrap_or_else(|| tell_once(request));
         }
         PROGRESS => {}
         _ => tell_once(request),

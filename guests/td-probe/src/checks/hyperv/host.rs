@@ -52,7 +52,11 @@ pub(super) fn of(page: u64) -> u64 {
 
 /// `MapGPA` for all of the pages; returns the status.
 pub(super) fn share() -> u64 {
-    let (r12, r13) = (of(page(0)), PAGES * 0x1000);
+    share_range(of(page(0)), PAGES * 0x1000)
+}
+
+/// `MapGPA`; returns the status.
+pub(in crate::checks) fn share_range(r12: u64, r13: u64) -> u64 {
     call(Registers { rcx: 0x3c00, r10: 0, r11: 0x1_0001, r12, r13, ..JUNK }).r10
 }
 
@@ -75,8 +79,13 @@ pub(super) fn wrmsr(msr: u64, value: u64) -> u64 {
 
 /// `Instruction.IO`: four bytes; the value that is read, or 0.
 pub(super) fn port(number: u64, written: Option<u32>) -> u64 {
+    io(4, number, written)
+}
+
+/// `Instruction.IO`: the value that is read, or 0.
+pub(in crate::checks) fn io(size: u64, number: u64, written: Option<u32>) -> u64 {
     let (r13, r15) = (u64::from(written.is_some()), u64::from(written.unwrap_or(0)));
-    call(Registers { rcx: 0xfc00, r10: 0, r11: 30, r12: 4, r13, r14: number, r15, ..JUNK }).r11
+    call(Registers { rcx: 0xfc00, r10: 0, r11: 30, r12: size, r13, r14: number, r15, ..JUNK }).r11
 }
 
 /// A hypercall: the result value.
@@ -148,12 +157,12 @@ pub(super) fn comes(holds: impl Fn() -> bool) -> bool {
 }
 
 /// Reads 4 bytes of shared memory.
-pub(super) fn word(gpa: u64) -> u32 {
+pub(in crate::checks) fn word(gpa: u64) -> u32 {
     atomic(gpa).load(SeqCst)
 }
 
 /// Writes 4 bytes of shared memory.
-pub(super) fn set_word(gpa: u64, value: u32) {
+pub(in crate::checks) fn set_word(gpa: u64, value: u32) {
     atomic(gpa).store(value, SeqCst);
 }
 

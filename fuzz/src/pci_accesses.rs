@@ -69,8 +69,12 @@ fn take(bus: &mut Bus<Mapping>, machine: &mut Machine, step: u8, input: &mut Inp
     match step % 16 {
         0..=3 => config(bus, machine, input, way, size.min(4)),
         4 => {
-            let port = AddressPort::PORT + u16::from(input.byte().unwrap_or(0) & 7);
+            let choice = input.byte().unwrap_or(0);
             machine.begin(None);
+            if choice & 8 != 0 {
+                return device_port(bus, machine, input, (way, size.min(4), choice));
+            }
+            let port = AddressPort::PORT + u16::from(choice & 7);
             if way == Way::Read {
                 let value = bus.read(machine, port, size.min(4));
                 assert!(u64::from(value) >> (8 * size.min(4)) == 0);
@@ -101,6 +105,23 @@ fn take(bus: &mut Bus<Mapping>, machine: &mut Machine, step: u8, input: &mut Inp
             bus.renew(machine);
         }
         _ => machine.lie(input.byte().unwrap_or(0), input.word()),
+    }
+}
+
+/// One access to a port that may be a device's, often where the host has them or L2 has moved them.
+fn device_port(
+    bus: &Bus<Mapping>,
+    machine: &mut Machine,
+    input: &mut Input<'_>,
+    (way, size, choice): (Way, u8, u8),
+) {
+    let high = if choice & 0x80 == 0 { 0xc0 } else { input.byte().unwrap_or(0) };
+    let port = u16::from_le_bytes([input.byte().unwrap_or(0), high]);
+    if way == Way::Read {
+        let value = bus.port_read(machine, port, size);
+        assert!(value.is_none_or(|value| u64::from(value) >> (8 * size) == 0));
+    } else {
+        let _ = bus.port_write(machine, (port, size), input.word());
     }
 }
 

@@ -20,6 +20,9 @@ pub mod capability;
 /// What L2 sees of a function's configuration space, and what it may change.
 pub mod filter;
 
+/// Ports of a function.
+pub mod ports;
+
 /// The way of one interrupt: what L2 wants, what is mapped for it.
 pub mod route;
 
@@ -32,7 +35,7 @@ pub mod msix;
 /// The MSI-X table.
 pub mod table;
 
-/// What L1 needs from the machine: configuration space, device memory, mappings.
+/// What L1 needs from the machine: configuration space, device memory, ports, mappings.
 pub mod machine;
 
 /// One PCI function.

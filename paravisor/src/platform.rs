@@ -16,12 +16,15 @@
 //! | 0x602        | ACPI reset register                                        |
 //! | 0xcf8–0xcff  | PCI configuration space                                    |
 //! | 0xcf9        | reset control, by accesses of one byte                     |
+//! | 0x1000–      | ports of devices, where L2 has placed them                 |
 //! | all others   | nothing                                                    |
 //!
 //! A clock that read as ones would say that it is being set, and a keyboard controller that it is
 //! busy; kernels wait for both to end.
 //!
 //! Spec: ACPI "Sleep Control Register and Sleep Status Register", "Reset Register".
+
+use crate::pci::ports::FIRST;
 
 /// The first port of the serial port.
 pub const SERIAL: u16 = 0x3f8;
@@ -69,6 +72,8 @@ pub enum Port {
     Power(Power),
     /// How device interrupts come.
     Ways,
+    /// A device's, if it has one there.
+    Device,
     /// Nothing.
     Absent,
 }
@@ -139,6 +144,7 @@ impl Port {
             (RESET, 1) => Self::Power(Power::Reset),
             (RESET_CONTROL, 1) => Self::Power(Power::ResetControl),
             (PCI..=PCI_LAST, _) => Self::Pci,
+            (FIRST.., _) => Self::Device,
             _ => Self::Absent,
         }
     }
@@ -217,6 +223,7 @@ mod tests {
         assert_eq!(Port::of(0xcfb, 1), Port::Pci);
         assert_eq!(Port::of(0xcff, 1), Port::Pci);
         assert_eq!(Port::of(0xd00, 4), Port::Absent);
+        assert_eq!((Port::of(0xfff, 4), Port::of(0x1000, 4)), (Port::Absent, Port::Device));
     }
 
     #[test]

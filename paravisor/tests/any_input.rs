@@ -19,6 +19,7 @@ use paravisor::{
         bus::Bus,
         machine::{Location, Machine, Refusal, Register, Source},
         message::{Message, Target},
+        ports::FIRST,
     },
     segment::Room,
     uart::Uart,
@@ -56,6 +57,15 @@ impl Machine for Liar {
     }
 
     fn memory_write(&mut self, _: Location, _: u64) {}
+
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        assert!(port >= FIRST && u32::from(port) + u32::from(size) <= 0x1_0000, "{port:#x}");
+        self.answer()
+    }
+
+    fn port_write(&mut self, port: u16, size: u8, _: u32) {
+        assert!(port >= FIRST && u32::from(port) + u32::from(size) <= 0x1_0000, "{port:#x}");
+    }
 
     fn cpus(&self) -> u32 {
         4
@@ -121,7 +131,8 @@ enum Access {
 /// Any word, and often one that means something: a capability, a message's address or data.
 fn word() -> impl prop::strategy::Strategy<Value = u32> {
     use prop::strategy::Strategy;
-    let known = vec![0x0010_4005, 0x0190_4011, 0x8001_0000, 0xfee0_1000, 0x51, 1, 0];
+    let known =
+        vec![0xc041, 0xffff_fff9, 0x0010_4005, 0x0190_4011, 0x8001_0000, 0xfee0_1000, 0x51, 1, 0];
     prop::strategy::Union::new([any::<u32>().boxed(), prop::sample::select(known).boxed()])
 }
 
@@ -133,7 +144,8 @@ fn size_of_access() -> impl prop::strategy::Strategy<Value = u8> {
 fn access() -> impl prop::strategy::Strategy<Value = Access> {
     use prop::{sample::select, strategy::Strategy};
     let size = || select(vec![1_u8, 2, 4]);
-    let port = (0xcf8_u16..0xd00, size(), prop::option::of(word()))
+    let ports = prop::strategy::Union::new([(0xcf8_u16..0xd00).boxed(), any::<u16>().boxed()]);
+    let port = (ports, size(), prop::option::of(word()))
         .prop_map(|(port, size, value)| Access::Port { port, size, value });
     let address = (0_u32..0x100, any::<u8>()).prop_map(|(bdf, register)| Access::Port {
         port: 0xcf8,
@@ -158,9 +170,12 @@ proptest! {
             match access {
                 Access::Port { port, size, value: Some(value) } => {
                     bus.write(&mut host, (port, size), value);
+                    let _ = bus.port_write(&mut host, (port, size), value);
                 }
                 Access::Port { port, size, value: None } => {
                     let read = bus.read(&mut host, port, size);
+                    prop_assert!(size == 4 || read >> (8 * size) == 0);
+                    let read = bus.port_read(&mut host, port, size).unwrap_or(0);
                     prop_assert!(size == 4 || read >> (8 * size) == 0);
                 }
                 Access::Memory { at, size, value: Some(value) } => {

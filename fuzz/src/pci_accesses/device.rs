@@ -13,6 +13,11 @@ pub(super) const MSI: u8 = 0x50;
 pub(super) const MSIX: u8 = 0x40;
 pub(super) const EXPRESS: u8 = 0x70;
 pub(super) const ENTRIES: u16 = 9;
+/// Offset of the base address register of ports.
+pub(super) const PORTS: u8 = 0x24;
+/// How many ports there are, and where those of the first function begin.
+pub(super) const PORT_COUNT: u16 = 0x20;
+pub(super) const FIRST_PORT: u16 = 0xc000;
 /// Where the table lies behind the base address: not at the beginning of a page.
 const TABLE: u64 = 0x40;
 
@@ -55,6 +60,9 @@ impl Device {
         let bar = u32::try_from(BAR + u64::from(index) * 2 * PAGE).expect("it is below 4 GiB");
         put(&mut space, 0, &[0x36, 0x1b, 0x10, 0x00, 0, 0, 0x10, 0, 2, 0, 0, 1]);
         put(&mut space, 0x10, &bar.to_le_bytes());
+        // The pin is off; ports are decoded.
+        put(&mut space, 4, &[1, 4]);
+        put(&mut space, PORTS, &(FIRST_PORT + index * PORT_COUNT + 1).to_le_bytes());
         let (msi, msix) = (kinds & 1 != 0, kinds & 2 != 0);
         let first = if msix { MSIX } else { MSI };
         put(&mut space, 0x34, &[first]);
@@ -97,8 +105,9 @@ impl Device {
     /// As hardware: the lowest bits of a base address do not change.
     pub(super) fn set(&mut self, Register { offset, size, .. }: Register, value: u32) {
         let is_address = (0x10..0x28).contains(&offset);
-        let value =
-            if is_address { value & 0xffff_e000 | self.get(offset, 4) & 0x1fff } else { value };
+        let is_port = is_address && self.get(offset, 1) & 3 == 1;
+        let fixed = if is_port { u32::from(PORT_COUNT) - 1 } else { 0x1fff };
+        let value = if is_address { value & !fixed | self.get(offset, 4) & fixed } else { value };
         put(&mut self.space, offset, &value.to_le_bytes()[..size.into()]);
     }
 

@@ -3,7 +3,8 @@
 //!
 //! | L1 may write                       | what                                                     |
 //! |------------------------------------|----------------------------------------------------------|
-//! | command                            | memory, bus master; the pin is always off                |
+//! | command                            | ports, memory, bus master; the pin is always off         |
+//! | ports                              | what L2 writes, in the range of a device that decodes it |
 //! | base addresses                     | any dword                                                |
 //! | device control of PCI Express      | but for sizes and ordering, what it has just read        |
 //! | MSI                                | control, mask, and messages of live mappings              |
@@ -21,10 +22,11 @@ use paravisor::pci::{
     address::Bdf,
     machine::{self, Location, Refusal, Register, Source},
     message::{Message, Target},
+    ports::FIRST,
 };
 
 use super::{
-    device::{Device, ENTRIES, EXPRESS, MSI, MSIX},
+    device::{Device, ENTRIES, EXPRESS, MSI, MSIX, PORT_COUNT, PORTS},
     is_to_l1,
 };
 
@@ -241,6 +243,19 @@ impl Machine {
         true
     }
 
+    /// L1 uses a port of a device: never one below those that can be a device's, whatever the host says.
+    fn assert_port(&self, port: u16, size: u8) {
+        assert!(port >= FIRST && u32::from(port) + u32::from(size) <= 1 << 16, "port {port:#x}");
+        let has = |device: &Device| {
+            let first = u16::try_from(device.get(PORTS, 4) & !3).unwrap_or(0);
+            let within = port.checked_sub(first);
+            let is_in = within.is_some_and(|within| within + u16::from(size) <= PORT_COUNT);
+            is_in && device.get(4, 1) & 1 != 0
+        };
+        let is_fit = self.devices.values().any(|device| device.is_there && has(device));
+        assert!(is_fit || !self.is_exact(), "port {port:#x} {size}");
+    }
+
     /// L1 writes to a table. False if it is none.
     fn write_table(&mut self, at: Location, value: u64) -> bool {
         let is_in = |device: &Device| device.table().is_some_and(|table| table.contains(&at.gpa));
@@ -309,7 +324,7 @@ impl machine::Machine for Machine {
         let table = device.table();
         let control = device.control;
         let is_fit = match (offset, size) {
-            (0x04, 2) => value & !0x0406 == 0 && value & 0x0400 != 0,
+            (0x04, 2) => value & !0x0407 == 0 && value & 0x0400 != 0,
             (0x10..0x28, 4) => offset.is_multiple_of(4),
             (at, 2) if at == MSIX + 2 && device.has_msix => {
                 device.msix_on = value & 0x8000 != 0;
@@ -340,6 +355,15 @@ impl machine::Machine for Machine {
         }
         let is_of_l2 = self.step == Some((location, Some(value)));
         assert!(self.write_table(location, value) || is_of_l2, "{location:x?} = {value:#x}");
+    }
+
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        self.assert_port(port, size);
+        self.lie.1 ^ u32::from(port)
+    }
+
+    fn port_write(&mut self, port: u16, size: u8, _: u32) {
+        self.assert_port(port, size);
     }
 
     fn cpus(&self) -> u32 {

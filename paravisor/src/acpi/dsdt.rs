@@ -18,11 +18,16 @@ use acpi_tables::{
 use alloc::{vec, vec::Vec};
 
 use super::{OEM, OEM_REVISION, OEM_TABLE, Wire};
-use crate::platform::{SERIAL, SLEEP_TYPE_OFF};
+use crate::{
+    pci::ports,
+    platform::{SERIAL, SLEEP_TYPE_OFF},
+};
 
 const COM1_GSI: u32 = 4;
 /// Address and data of configuration space.
 const PCI_PORTS: u16 = 0xcf8;
+/// Where devices have their ports.
+const DEVICE_PORTS: (u16, u16) = (ports::FIRST, 0xffff);
 /// Where devices have their memory.
 const PCI_MEMORY: (u32, u32) = (0xc000_0000, 0xfebf_ffff);
 const REVISION: u8 = 2;
@@ -60,8 +65,9 @@ fn add_pci_root(sdt: &mut Sdt, wires: &[Wire]) {
     let (cacheable, (first, last)) = (AddressSpaceCacheable::NotCacheable, PCI_MEMORY);
     let bus = AddressSpace::new_bus_number(0_u16, 0);
     let ports = IO::new(PCI_PORTS, PCI_PORTS, 1, 8);
+    let device_ports = AddressSpace::new_io(DEVICE_PORTS.0, DEVICE_PORTS.1, None);
     let memory = AddressSpace::new_memory(cacheable, true, first, last, None);
-    let resources = ResourceTemplate::new(vec![&bus, &ports, &memory]);
+    let resources = ResourceTemplate::new(vec![&bus, &ports, &device_ports, &memory]);
     let routing = routing(wires);
     add_device(
         sdt,

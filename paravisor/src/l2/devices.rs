@@ -110,6 +110,16 @@ pub(super) fn port_write(vcpu: &Vcpu, port: u16, size: u8, value: u32) {
     with_bus(vcpu, |bus, host| bus.write(host, (port, size), value));
 }
 
+/// L2 reads a port that the platform does not have. `None` if no device has it either.
+pub(super) fn device_port_read(vcpu: &Vcpu, port: u16, size: u8) -> Option<u32> {
+    with_bus(vcpu, |bus, host| bus.port_read(host, port, size))
+}
+
+/// L2 writes a port that the platform does not have. `None` if no device has it either.
+pub(super) fn device_port_write(vcpu: &Vcpu, port: u16, size: u8, value: u32) -> Option<()> {
+    with_bus(vcpu, |bus, host| bus.port_write(host, (port, size), value))
+}
+
 /// L2 reads device memory that the host does not map for it. `None` if it is no MSI-X table.
 pub(super) fn memory_read(vcpu: &Vcpu, at: Location) -> Option<u64> {
     with_bus(vcpu, |bus, host| bus.memory_read(host, at))
@@ -274,16 +284,12 @@ impl Machine for Host {
 
     fn config_read(&mut self, register: Register) -> u32 {
         select(register);
-        let Some(size) = IoSize::from_bytes(register.size.into()) else { return u32::MAX };
-        let port = AddressPort::DATA + u16::from(register.offset & 3);
-        count_refusal(tdvmcall::io_read(&Instruction, port, size)).unwrap_or(size.mask())
+        self.port_read(AddressPort::DATA + u16::from(register.offset & 3), register.size)
     }
 
     fn config_write(&mut self, register: Register, value: u32) {
         select(register);
-        let Some(size) = IoSize::from_bytes(register.size.into()) else { return };
-        let port = AddressPort::DATA + u16::from(register.offset & 3);
-        count_refusal(tdvmcall::io_write(&Instruction, port, size, value));
+        self.port_write(AddressPort::DATA + u16::from(register.offset & 3), register.size, value);
     }
 
     fn memory_read(&mut self, location: Location) -> u64 {
@@ -296,6 +302,16 @@ impl Machine for Host {
         let Some(size) = MmioSize::from_bytes(location.size.into()) else { return };
         let gpa = location.gpa | vm().shared_bit;
         count_refusal(tdvmcall::mmio_write(&Instruction, gpa, size, value));
+    }
+
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        let Some(size) = IoSize::from_bytes(size.into()) else { return u32::MAX };
+        count_refusal(tdvmcall::io_read(&Instruction, port, size)).unwrap_or(size.mask())
+    }
+
+    fn port_write(&mut self, port: u16, size: u8, value: u32) {
+        let Some(size) = IoSize::from_bytes(size.into()) else { return };
+        count_refusal(tdvmcall::io_write(&Instruction, port, size, value));
     }
 
     fn cpus(&self) -> u32 {

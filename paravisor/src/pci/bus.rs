@@ -89,6 +89,29 @@ impl<M> Bus<M> {
         }
     }
 
+    /// L2 reads a port that may be a function's. `None` if it is not.
+    pub fn port_read(
+        &self,
+        machine: &mut impl Machine<Mapping = M>,
+        port: u16,
+        size: u8,
+    ) -> Option<u32> {
+        let at_host = self.port_at_host(port, size)?;
+        Some(machine.port_read(at_host, size) & low32(ones(size)))
+    }
+
+    /// L2 writes a port that may be a function's. `None` if it is not.
+    pub fn port_write(
+        &self,
+        machine: &mut impl Machine<Mapping = M>,
+        (port, size): (u16, u8),
+        value: u32,
+    ) -> Option<()> {
+        let at_host = self.port_at_host(port, size)?;
+        machine.port_write(at_host, size, value);
+        Some(())
+    }
+
     /// L2 reads device memory. `None` if no function has its MSI-X table there.
     pub fn memory_read(
         &mut self,
@@ -143,6 +166,12 @@ impl<M> Bus<M> {
         removed
     }
 
+    /// The host's port for one of L2's. Of two functions that L2 has placed at one port, it is the first's.
+    fn port_at_host(&self, port: u16, size: u8) -> Option<u16> {
+        let mut functions = self.functions.iter().flatten();
+        functions.find_map(|(_, function)| function.port_at_host(port, size))
+    }
+
     fn claimant(
         &mut self,
         machine: &mut impl Machine<Mapping = M>,
@@ -158,7 +187,7 @@ impl<M> Bus<M> {
         let within = u8::try_from(port.checked_sub(AddressPort::DATA)?).ok()?;
         let (bdf, register) = self.address.selected()?;
         let fits = within < 4 && within + size <= 4 && within.is_multiple_of(size);
-        fits.then_some((bdf, register + within))
+        fits.then(|| (bdf, register + within))
     }
 
     fn function(

@@ -4,11 +4,11 @@
 //! | register                    | L2 reads                        | L2 writes                  |
 //! |-----------------------------|---------------------------------|----------------------------|
 //! | ids, class, subsystem       | the device's                    | —                          |
-//! | command                     | what it wrote                   | memory, bus master, INTx   |
+//! | command                     | what it wrote                   | ports, memory, master, INTx |
 //! | status                      | whether there are capabilities  | —                          |
 //! | cache line, latency, BIST   | 0                               | —                          |
 //! | base addresses of memory    | the device's                    | all, by dwords             |
-//! | base addresses of ports     | 0                               | —                          |
+//! | base addresses of ports     | where L2 has placed them        | all, by dwords             |
 //! | expansion ROM, line         | 0                               | —                          |
 //! | pin                         | the one whose line is known     | —                          |
 //! | power management            | the device's, without PME       | D-state, which L1 keeps    |
@@ -17,17 +17,21 @@
 //! | MSI, MSI-X                  | by their models                 | by their models            |
 //! | all else                    | 0                               | —                          |
 //!
-//! So there are no ports, ROM, resets, vital product data or virtual functions, and nothing beyond the
-//! first 256 bytes. A device whose line nobody has told of has no pin, and is never let pull it. A device stays in D0 whatever L2 writes and says that it loses nothing
-//! on the way back, because a device that forgets its messages would have to be told them again. The
-//! host may answer anything: what matters to L1 is read once.
+//! So there are no ROM, resets, vital product data or virtual functions, and nothing beyond the
+//! first 256 bytes. The host does not hear where L2 places ports, see `ports.rs`. A device whose line
+//! nobody has told of has no pin, and is never let pull it. A device stays in D0 whatever L2 writes and says
+//! that it loses nothing on the way back, because a device that forgets its messages would have to be told
+//! them again. The host may answer anything: what matters to L1 is read once.
 //!
 //! Spec: PCI "Type 00h Configuration Space Header"; PCIE "PCI Express Capability Structure", "Power
 //! Management".
 
 use alloc::vec::Vec;
 
-use super::capability::{self, Capability, Id};
+use super::{
+    capability::{self, Capability, Id},
+    ports::Ports,
+};
 use crate::{
     intx::Pin,
     width::{low16, low32, ones},
@@ -74,6 +78,8 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Address {
     Memory,
+    /// `None` as long as nobody knows which, or if they are none that L2 could have.
+    Ports(Option<Ports>),
     Hidden,
 }
 
@@ -90,6 +96,7 @@ const HEADER_TYPE: u32 = 0x7f << 16;
 /// The class of bridges, some of which look like devices.
 const BRIDGES: u32 = 6;
 
+const PORTS: u16 = 1 << 0;
 const MEMORY: u16 = 1 << 1;
 const BUS_MASTER: u16 = 1 << 2;
 const INTX_DISABLE: u16 = 1 << 10;
@@ -117,7 +124,7 @@ impl Filter {
         if header & HEADER_TYPE != 0 || class >> 24 == BRIDGES {
             return None;
         }
-        let kept = MEMORY | BUS_MASTER | if pin.is_some() { INTX_DISABLE } else { 0 };
+        let kept = PORTS | MEMORY | BUS_MASTER | if pin.is_some() { INTX_DISABLE } else { 0 };
         let command = low16(read(COMMAND, 2).into()) & kept;
         Some(Self {
             fixed: [ids, class, header & MULTI_FUNCTION, subsystem],
@@ -127,6 +134,28 @@ impl Filter {
             power_state: 0,
             pin,
         })
+    }
+
+    /// The base address registers of ports.
+    #[must_use]
+    pub fn port_registers(&self) -> Vec<u8> {
+        let all = (FIRST_ADDRESS..).step_by(4).zip(&self.addresses);
+        let ports = all.filter(|(_, address)| matches!(address, Address::Ports(_)));
+        ports.map(|(register, _)| register).collect()
+    }
+
+    /// Gives L2 the ports of a base address register.
+    pub fn give_ports(&mut self, register: u8, ports: Ports) {
+        if let Some(Address::Ports(given)) = self.address_mut(register) {
+            *given = Some(ports);
+        }
+    }
+
+    /// The host's port for `port` of L2, if it is the function's with all `bytes`, and decoded.
+    #[must_use]
+    pub fn port_at_host(&self, port: u16, bytes: u8) -> Option<u16> {
+        let ranges = self.ports().filter(|_| self.command & PORTS != 0);
+        ranges.filter_map(|ports| ports.at_host(port, bytes)).next()
     }
 
     /// The capability of kind `id`, if L2 sees one.
@@ -150,9 +179,13 @@ impl Filter {
         match register {
             COMMAND => {
                 let list = if self.capabilities.is_empty() { 0 } else { HAS_CAPABILITIES };
-                u32::from(self.command) | list
+                u32::from(self.command & self.switches()) | list
             }
-            FIRST_ADDRESS..END_OF_ADDRESSES if self.is_address(register) => ask(),
+            FIRST_ADDRESS..END_OF_ADDRESSES => match self.address(register) {
+                Address::Memory => ask(),
+                Address::Ports(Some(ports)) => ports.read(),
+                Address::Ports(None) | Address::Hidden => 0,
+            },
             FIRST_CAPABILITY => self.next_after(None).into(),
             INTERRUPT => self.pin.map_or(0, |pin| u32::from(pin.register()) << 8),
             _ => self.read_capability(register, ask),
@@ -167,22 +200,34 @@ impl Filter {
         let value = value << shift & mask;
         match register {
             COMMAND => self.write_command(low16(mask.into()), low16(value.into())),
-            FIRST_ADDRESS..END_OF_ADDRESSES if size == 4 && self.is_address(register) => {
-                Action::Write { offset, size, value }
-            }
+            FIRST_ADDRESS..END_OF_ADDRESSES if size == 4 => match self.address_mut(register) {
+                Some(Address::Memory) => Action::Write { offset, size, value },
+                Some(Address::Ports(Some(ports))) => {
+                    ports.write(value);
+                    Action::None
+                }
+                _ => Action::None,
+            },
             _ => self.write_capability(register, mask, value),
         }
     }
 
     /// A device without a pin is never allowed to use it, whatever L2 sees.
     fn write_command(&mut self, mask: u16, value: u16) -> Action {
-        let mask = mask & (MEMORY | BUS_MASTER | INTX_DISABLE);
+        let mask = mask & self.switches();
         if mask == 0 {
             return Action::None;
         }
         self.command = self.command & !mask | value & mask;
         let silent = if self.pin.is_none() { INTX_DISABLE } else { 0 };
-        Action::Write { offset: COMMAND, size: 2, value: (self.command | silent).into() }
+        let value = self.command & self.switches() | silent;
+        Action::Write { offset: COMMAND, size: 2, value: value.into() }
+    }
+
+    /// The bits of the command that are L2's.
+    fn switches(&self) -> u16 {
+        let ports = if self.ports().next().is_some() { PORTS } else { 0 };
+        ports | MEMORY | BUS_MASTER | INTX_DISABLE
     }
 
     fn read_capability(&self, register: u8, ask: impl FnOnce() -> u32) -> u32 {
@@ -221,9 +266,20 @@ impl Filter {
         }
     }
 
-    fn is_address(&self, register: u8) -> bool {
-        let number = usize::from(register - FIRST_ADDRESS) / 4;
-        self.addresses.get(number) == Some(&Address::Memory)
+    fn ports(&self) -> impl Iterator<Item = &Ports> {
+        self.addresses.iter().filter_map(|address| match address {
+            Address::Ports(ports) => ports.as_ref(),
+            Address::Memory | Address::Hidden => None,
+        })
+    }
+
+    fn address(&self, register: u8) -> Address {
+        let number = usize::from(register.wrapping_sub(FIRST_ADDRESS)) / 4;
+        self.addresses.get(number).copied().unwrap_or(Address::Hidden)
+    }
+
+    fn address_mut(&mut self, register: u8) -> Option<&mut Address> {
+        self.addresses.get_mut(usize::from(register.wrapping_sub(FIRST_ADDRESS)) / 4)
     }
 
     /// The capability that has the dword at `register`, with its place in the list. Should the host's
@@ -250,9 +306,7 @@ fn addresses(read: &mut impl FnMut(u8, u8) -> u32) -> [Address; 6] {
     for (address, offset) in addresses.iter_mut().zip((FIRST_ADDRESS..).step_by(4)) {
         let low = read(offset, 4);
         let is_memory = is_upper_half || low & ADDRESS_IS_PORT == 0;
-        if is_memory {
-            *address = Address::Memory;
-        }
+        *address = if is_memory { Address::Memory } else { Address::Ports(None) };
         is_upper_half = !is_upper_half && is_memory && low & ADDRESS_IS_WIDE == ADDRESS_WIDE;
     }
     addresses

@@ -10,6 +10,7 @@ use super::{
     message::{Message, Target},
     msi::{Msi, Power},
     msix::Msix,
+    ports::Ports,
     route::{Change, Route},
     table::{Place, Table},
 };
@@ -61,7 +62,7 @@ impl<M> Function<M> {
     ) -> Option<Self> {
         let mut read =
             |offset, size| machine.config_read(Register { bdf, offset, size }) & low32(ones(size));
-        let filter = Filter::discover(&mut read, pin)?;
+        let mut filter = Filter::discover(&mut read, pin)?;
         let msi = filter.capability(Id::MSI).map(|offset| MsiFunction {
             view: Msi::new(offset, low16(read(offset + 2, 2).into())),
             route: Route::NONE,
@@ -72,6 +73,11 @@ impl<M> Function<M> {
             let view = Msix::new(offset, control, read(offset + 4, 4));
             MsixFunction { view, table: None, gpa: None }
         });
+        for register in filter.port_registers() {
+            if let Some(ports) = Ports::ask(machine, bdf, register) {
+                filter.give_ports(register, ports);
+            }
+        }
         Some(Self { bdf, filter, msi, msix })
     }
 
@@ -95,6 +101,12 @@ impl<M> Function<M> {
     #[must_use]
     pub const fn has_siblings(&self) -> bool {
         self.filter.has_siblings()
+    }
+
+    /// The host's port for `port` of L2, if it is the function's with all `bytes`, and decoded.
+    #[must_use]
+    pub fn port_at_host(&self, port: u16, bytes: u8) -> Option<u16> {
+        self.filter.port_at_host(port, bytes)
     }
 
     /// L2 reads configuration space.

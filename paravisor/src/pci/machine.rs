@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What L1 needs from the machine: configuration space, device memory, mappings.
+//! What L1 needs from the machine: configuration space, device memory, ports, mappings.
 //!
 //! The bare-metal side answers by TDVMCALLs and the relay's control plane, the tests by a model.
 
@@ -64,6 +64,12 @@ pub trait Machine {
 
     /// Writes device memory.
     fn memory_write(&mut self, location: Location, value: u64);
+
+    /// Reads one of a device's ports, as the host answers; `size` is 1, 2 or 4 bytes.
+    fn port_read(&mut self, port: u16, size: u8) -> u32;
+
+    /// Writes one of a device's ports.
+    fn port_write(&mut self, port: u16, size: u8, value: u32);
 
     /// Number of L2's virtual CPUs.
     fn cpus(&self) -> u32;

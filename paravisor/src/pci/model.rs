@@ -25,6 +25,8 @@ pub(crate) struct Model {
     /// Whether messages are names, of which the host is told what they mean; and whether it posts.
     pub(crate) names: bool,
     pub(crate) posts: bool,
+    /// What base address registers read as when ones were written to them.
+    pub(crate) masks: BTreeMap<u8, u32>,
     /// How often configuration space was read.
     pub(crate) asked: u32,
     next: u8,
@@ -63,6 +65,8 @@ impl Machine for Model {
 
     fn config_write(&mut self, register: Register, value: u32) {
         self.log.push(format!("config {:02x} = {value:x}", register.offset));
+        let kept = |mask: &u32| value & mask | mask & 3;
+        let value = self.masks.get(&register.offset).map_or(value, kept);
         self.set(register.offset, value, register.size);
     }
 
@@ -74,6 +78,15 @@ impl Machine for Model {
     fn memory_write(&mut self, location: Location, value: u64) {
         self.log.push(format!("write {:x} = {value:x}", location.gpa));
         self.memory.insert(location.gpa, u32::try_from(value).unwrap());
+    }
+
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        self.log.push(format!("in {port:x} {size}"));
+        0xa5a5_a5a5
+    }
+
+    fn port_write(&mut self, port: u16, size: u8, value: u32) {
+        self.log.push(format!("out {port:x} {size} = {value:x}"));
     }
 
     fn cpus(&self) -> u32 {

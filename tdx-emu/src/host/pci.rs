@@ -232,6 +232,31 @@ impl Pci {
             .is_some_and(|device| device.redirect(message, target, platform))
     }
 
+    /// Reads 1, 2 or 4 bytes from ports of a device; `None` if no device has them.
+    pub(crate) fn device_port_read(
+        &self,
+        port: u16,
+        size: u8,
+        platform: &mut impl Platform,
+    ) -> Option<u32> {
+        self.has_ports(port, size).then(|| platform.port_read(port, size))
+    }
+
+    /// Writes 1, 2 or 4 bytes to ports of a device; `None` if no device has them.
+    pub(crate) fn device_port_write(
+        &self,
+        port: u16,
+        size: u8,
+        value: u32,
+        platform: &mut impl Platform,
+    ) -> Option<()> {
+        self.has_ports(port, size).then(|| platform.port_write(port, size, value))
+    }
+
+    fn has_ports(&self, port: u16, size: u8) -> bool {
+        self.present().any(|device| device.has_ports(port, size))
+    }
+
     /// Reads device memory that is not mapped; `None` if no device has it.
     pub(crate) fn memory_read(
         &self,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! IN, OUT, INS, OUTS.
 //!
-//! The platform says what is behind a port. Nothing else of the host's is offered, whatever the host
-//! has.
+//! The platform says what is behind a port. Of the host's ports, L2 has those in base address registers
+//! of its devices, and nothing else, whatever the host has.
 
 /// INS and OUTS.
 mod string;
@@ -44,6 +44,10 @@ fn input(vcpu: &Vcpu, port: u16, size: u8) -> u32 {
         Port::Clock => 0,
         Port::Pci => devices::port_read(vcpu, port, size),
         Port::Power(register) => register.read() & absent,
+        Port::Device => devices::device_port_read(vcpu, port, size).unwrap_or_else(|| {
+            OPEN_BUS.add();
+            absent
+        }),
         Port::Ways | Port::Absent => {
             OPEN_BUS.add();
             absent
@@ -66,6 +70,11 @@ fn output(vcpu: &mut Vcpu, port: u16, size: u8, value: u32) {
             Some(ways) => devices::choose_ways(vcpu, ways),
             None => _ = OPEN_BUS.add(),
         },
+        Port::Device => {
+            if devices::device_port_write(vcpu, port, size, value).is_none() {
+                OPEN_BUS.add();
+            }
+        }
         Port::Absent => _ = OPEN_BUS.add(),
     }
 }

@@ -101,3 +101,65 @@ fn a_function_that_is_gone_gives_its_mappings_back_and_stays_away() {
     bus.write(&mut model, (0xcf8, 4), 0x8000_1000);
     assert_eq!(bus.read(&mut model, 0xcfc, 2), 0xffff);
 }
+
+/// A function like a serial port on a card: eight ports, a pin, nothing else.
+fn with_ports(found: u32) -> (Bus<Mapping>, Model) {
+    let (bus, mut model) = machine();
+    model.set(0x04, 0x0003, 2);
+    model.set(0x10, found, 4);
+    model.masks.insert(0x10, 0xffff_fff9);
+    (bus, model)
+}
+
+/// Writes the dword at `register` of the function.
+fn write(bus: &mut Bus<Mapping>, model: &mut Model, register: u32, value: u32) {
+    bus.write(model, (0xcf8, 4), 0x8000_1000 | register);
+    bus.write(model, (0xcfc, 4), value);
+}
+
+#[test]
+fn ports_of_a_function_are_the_host_s_and_no_others_are() {
+    let (mut bus, mut model) = with_ports(0xc041);
+    assert_eq!(bus.port_read(&mut model, 0xc040, 1), None, "nobody has looked for functions");
+    write(&mut bus, &mut model, 0x04, 3);
+    model.take_log();
+    assert_eq!(bus.port_read(&mut model, 0xc041, 1), Some(0xa5), "no more than was asked for");
+    assert_eq!(bus.port_write(&mut model, (0xc044, 4), 0x1234), Some(()));
+    assert_eq!(model.take_log(), ["in c041 1", "out c044 4 = 1234"]);
+    for (port, size) in [(0xc03f, 2), (0xc048, 1), (0xc046, 4), (0xcf8, 4), (0x3f8, 1), (0xffff, 2)]
+    {
+        assert_eq!(bus.port_read(&mut model, port, size), None, "{port:#x}");
+        assert_eq!(bus.port_write(&mut model, (port, size), 0), None, "{port:#x}");
+    }
+    assert!(model.take_log().is_empty(), "the host does not hear of them");
+    write(&mut bus, &mut model, 0x10, 0x2000);
+    write(&mut bus, &mut model, 0x04, 2);
+    model.take_log();
+    assert_eq!(bus.port_read(&mut model, 0x2001, 1), None, "switched off");
+    write(&mut bus, &mut model, 0x04, 1);
+    assert_eq!(bus.port_read(&mut model, 0x2001, 1), Some(0xa5));
+    assert_eq!(model.take_log(), ["config 04 = 401", "in c041 1"]);
+}
+
+#[test]
+fn a_host_that_names_its_own_ports_gives_none() {
+    for host in [0x3f9, 0xcf9, 0x511] {
+        let (mut bus, mut model) = with_ports(host);
+        write(&mut bus, &mut model, 0x04, 3);
+        write(&mut bus, &mut model, 0x10, 0xc000);
+        model.take_log();
+        for port in 0..=0xffff {
+            assert_eq!(bus.port_read(&mut model, port, 1), None, "{host:#x} {port:#x}");
+        }
+        assert!(model.take_log().is_empty());
+    }
+}
+
+#[test]
+fn a_function_that_is_gone_has_no_ports() {
+    let (mut bus, mut model) = with_ports(0xc041);
+    write(&mut bus, &mut model, 0x04, 3);
+    model.set(0, 0xffff_ffff, 4);
+    bus.forget_removed(&mut model);
+    assert_eq!(bus.port_read(&mut model, 0xc041, 1), None);
+}

@@ -2,7 +2,10 @@
 //! The filter over a real device's configuration space, and over spaces made to deceive.
 
 use super::{Action, Filter};
-use crate::{intx::Pin, pci::capability::Id};
+use crate::{
+    intx::Pin,
+    pci::{capability::Id, ports::Ports},
+};
 use alloc::vec::Vec;
 
 const NVME: &str = include_str!("qemu-nvme.txt");
@@ -96,7 +99,7 @@ fn of_the_command_l2_has_memory_mastering_and_the_pin_switch() {
 }
 
 #[test]
-fn base_addresses_are_written_by_dwords_and_ports_are_hidden() {
+fn base_addresses_are_written_by_dwords_and_ports_that_are_unknown_are_hidden() {
     let (mut filter, mut space) = nvme();
     let write = Action::Write { offset: 0x10, size: 4, value: 0xffff_ffff };
     assert_eq!(filter.write(0x10, 4, 0xffff_ffff), write);
@@ -107,6 +110,31 @@ fn base_addresses_are_written_by_dwords_and_ports_are_hidden() {
     assert_eq!(read(&filter, &space, 0x14), 1, "the upper half of a wide one, not a port");
     assert_eq!(read(&filter, &space, 0x18), 0);
     assert_eq!(filter.write(0x18, 4, 0xffff_ffff), Action::None);
+}
+
+#[test]
+fn ports_are_l2_s_to_place_and_to_switch() {
+    let (_, mut space) = nvme();
+    space[0x18] = 0x01;
+    let mut filter = filter(&space);
+    assert_eq!(filter.port_registers(), [0x18]);
+    filter.give_ports(0x14, Ports::new(0xd001, 0xffff_fff1).unwrap());
+    filter.give_ports(0x18, Ports::new(0xc041, 0xffff_fff9).unwrap());
+    assert_eq!(read(&filter, &space, 0x14), 0, "still the upper half of a wide one");
+    assert_eq!(read(&filter, &space, 0x18), 0xc041);
+    assert_eq!(read(&filter, &space, 0x04) & 0xffff, 0x0007, "as the host has left it");
+    assert_eq!(filter.port_at_host(0xc041, 1), Some(0xc041));
+    assert_eq!(filter.port_at_host(0xd001, 1), None);
+    let write = |value| Action::Write { offset: 4, size: 2, value };
+    assert_eq!(filter.write(0x04, 1, 0x06), write(0x0406));
+    assert_eq!(filter.port_at_host(0xc041, 1), None, "it does not decode ports");
+    assert_eq!(filter.write(0x04, 2, 0x0001), write(0x0401));
+    assert_eq!(filter.write(0x18, 4, 0xffff_ffff), Action::None, "the host does not hear of it");
+    assert_eq!(read(&filter, &space, 0x18), 0xffff_fff9);
+    assert_eq!(filter.write(0x18, 2, 0x2000), Action::None);
+    assert_eq!(read(&filter, &space, 0x18), 0xffff_fff9, "by dwords");
+    assert_eq!(filter.write(0x18, 4, 0x2000), Action::None);
+    assert_eq!(filter.port_at_host(0x2007, 1), Some(0xc047));
 }
 
 #[test]

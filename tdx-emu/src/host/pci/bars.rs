@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Base address registers of a device given to the TD.
 //!
-//! Device memory lies in the TD where it lies in the machine, so the registers do not move: the TD can
-//! read them and size them, and a write of another address is told and ignored.
+//! Device memory lies in the TD where it lies in the machine, and ports are the machine's, so the registers
+//! do not move: the TD can read them and size them, and a write of another address is told and ignored.
 //!
 //! Spec: PCI "Base Addresses".
 
@@ -19,6 +19,7 @@ const DECODE: u32 = 0b11;
 const IO: u32 = 1 << 0;
 const TYPE_64_BIT: u32 = 0b100;
 const MEMORY_FLAGS: u32 = 0xf;
+const IO_FLAGS: u32 = 0x3;
 
 /// A range of device memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +63,7 @@ impl Bars {
             Register { value, mask, sizing: false }
         });
         platform.config_write(devfn, COMMAND, 2, command);
-        let mut bars = Self { registers };
-        bars.hide_ports();
-        bars
+        Self { registers }
     }
 
     /// Reads the register at an aligned offset.
@@ -78,11 +77,12 @@ impl Bars {
     pub(crate) fn write(&mut self, offset: u8, value: u32) {
         let index = usize::from(offset - FIRST) / 4;
         let Some(register) = self.registers.get_mut(index) else { return };
-        let address = |value: u32| value & register.mask & !MEMORY_FLAGS;
+        let flags = if register.mask & IO == 0 { MEMORY_FLAGS } else { IO_FLAGS };
+        let address = |value: u32| value & register.mask & !flags;
         let moved = address(value) != address(register.value);
         register.sizing = moved && address(value) == address(u32::MAX);
         if moved && !register.sizing {
-            log::warn!("device memory does not move: bar={index} value={value:#x}");
+            log::warn!("addresses of devices do not move: bar={index} value={value:#x}");
         }
     }
 
@@ -90,7 +90,7 @@ impl Bars {
     pub(crate) fn regions(&self) -> impl Iterator<Item = Region> {
         let mut upper = false;
         self.registers.iter().zip(0_u8..).filter_map(move |(register, bar)| {
-            if core::mem::take(&mut upper) || register.mask == 0 {
+            if core::mem::take(&mut upper) || register.mask == 0 || register.mask & IO != 0 {
                 return None;
             }
             upper = register.mask & TYPE_64_BIT != 0;
@@ -104,17 +104,31 @@ impl Bars {
         })
     }
 
-    /// Ports are not given to the TD: their registers look unimplemented.
-    fn hide_ports(&mut self) {
+    /// Whether the machine's ports from `port` on, so many bytes, are in one of the ranges.
+    pub(crate) fn has_ports(&self, port: u16, size: u8) -> bool {
+        self.ports().any(|(first, count)| {
+            let within = u32::from(port).checked_sub(first);
+            within.is_some_and(|within| within + u32::from(size) <= count)
+        })
+    }
+
+    /// Whether there are ports at all.
+    pub(crate) fn are_ports(&self) -> bool {
+        self.ports().next().is_some()
+    }
+
+    /// Ranges of ports: the first, and how many.
+    fn ports(&self) -> impl Iterator<Item = (u32, u32)> {
         let mut upper = false;
-        for register in &mut self.registers {
-            if !core::mem::take(&mut upper) {
-                if register.mask & IO != 0 {
-                    *register = Register::default();
-                }
-                upper = register.mask & TYPE_64_BIT != 0;
+        self.registers.iter().filter_map(move |register| {
+            if core::mem::take(&mut upper) {
+                return None;
             }
-        }
+            upper = register.mask & (IO | TYPE_64_BIT) == TYPE_64_BIT;
+            let first = register.value & !IO_FLAGS & 0xffff;
+            let count = (register.mask & !IO_FLAGS & 0xffff).wrapping_neg() & 0xffff;
+            (register.mask & IO != 0 && first != 0).then_some((first, count))
+        })
     }
 
     fn register(&self, offset: u8) -> Option<&Register> {

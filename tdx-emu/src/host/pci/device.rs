@@ -2,10 +2,11 @@
 //! One device given to the TD: its configuration space as the TD sees it.
 //!
 //! What is not named here reads as the device has it and ignores writes: the TD cannot reach power
-//! management, slot control or anything else that would concern the machine. There are no ports and no
-//! expansion ROM. An interrupt pin is silent until the TD lets it interrupt. A device that no IOMMU confines does not master the bus.
+//! management, slot control or anything else that would concern the machine. There is no expansion ROM.
+//! An interrupt pin is silent until the TD lets it interrupt. A device that no IOMMU confines does not master the bus.
 //!
-//! Whether a device decodes memory is a bit that the TD reads back; the device always does. Were it
+//! Whether a device decodes memory and ports are bits that the TD reads back; the device always does, and
+//! ports that the TD has switched off are not accessed for it. Were it
 //! switched off and on while other CPUs run, QEMU's map of memory would change under them, which
 //! QEMU 7.2 does not survive when each CPU has a thread of its own.
 //!
@@ -30,6 +31,7 @@ const ROM: u8 = 0x30;
 const INTERRUPT: u8 = 0x3c;
 
 /// Bits of the command register that the TD writes.
+const PORTS: u8 = 1 << 0;
 const MEMORY: u8 = 1 << 1;
 const BUS_MASTER: u8 = 1 << 2;
 
@@ -52,8 +54,8 @@ pub(crate) struct Device {
     pub(crate) handed_over: HandedOver,
     /// Whether it reaches shared memory only; else it must not master the bus.
     confined: bool,
-    /// Whether the TD has it decode memory.
-    decodes: u32,
+    /// What the TD has it decode: memory and ports, as in the command register.
+    decodes: u8,
     /// The command register's upper byte.
     upper: u8,
     msi: Option<Msi>,
@@ -65,10 +67,11 @@ impl Device {
     pub(crate) fn new(devfn: u8, id: PciId, platform: &mut impl Platform) -> Option<Self> {
         let handed_over = hand_over::reset(devfn, platform)?;
         let found = platform.config_read(devfn, COMMAND, 2);
-        let command = found | INTX_DISABLE | u32::from(MEMORY);
-        platform.config_write(devfn, COMMAND, 2, command);
-        let decodes = found & u32::from(MEMORY);
         let bars = Bars::new(devfn, platform);
+        let [decoded, ..] = found.to_le_bytes();
+        let decodes = decoded & (MEMORY | ports_of(&bars));
+        let command = found | INTX_DISABLE | u32::from(MEMORY | ports_of(&bars));
+        platform.config_write(devfn, COMMAND, 2, command);
         let source = Source { vendor: id.vendor, device: id.device, devfn, entry: 0 };
         let confined = platform.confine(devfn);
         let (msi, msix) = (None, None);
@@ -82,6 +85,11 @@ impl Device {
     pub(crate) fn line(&self, platform: &mut impl Platform) -> Option<u8> {
         let [_, pin, ..] = platform.config_read(self.devfn, INTERRUPT, 4).to_le_bytes();
         wiring::gsi(self.devfn, pin)
+    }
+
+    /// Whether ports of the machine are the device's, and the TD has it decode them.
+    pub(crate) fn has_ports(&self, port: u16, size: u8) -> bool {
+        self.decodes & PORTS != 0 && self.bars.has_ports(port, size)
     }
 
     /// Reads 1, 2 or 4 bytes that do not cross a double word.
@@ -131,9 +139,10 @@ impl Device {
     /// Writes one byte; tells whether it belongs to the MSI capability.
     fn write_byte(&mut self, offset: u8, byte: u8, platform: &mut impl Platform) -> bool {
         if offset == COMMAND {
-            self.decodes = u32::from(byte & MEMORY);
+            let decodable = MEMORY | ports_of(&self.bars);
+            self.decodes = byte & decodable;
             let masters = if self.confined { byte & BUS_MASTER } else { 0 };
-            let command = u16::from_le_bytes([MEMORY | masters, self.upper]);
+            let command = u16::from_le_bytes([decodable | masters, self.upper]);
             platform.config_write(self.devfn, COMMAND, 2, command.into());
         }
         if offset == COMMAND + 1 {
@@ -168,7 +177,7 @@ impl Device {
             ROM => 0,
             // The firmware's line means nothing to the TD.
             INTERRUPT => physical & 0xffff_ff00,
-            COMMAND => physical & !u32::from(MEMORY) | self.decodes,
+            COMMAND => physical & !u32::from(MEMORY | PORTS) | u32::from(self.decodes),
             _ => self.with_msi(offset, physical),
         }
     }
@@ -194,4 +203,9 @@ impl Device {
             self.msix = msix::take_over(self.devfn, start, &self.bars, source, platform);
         }
     }
+}
+
+/// The bit of the command register by which ports are decoded, if there are any.
+fn ports_of(bars: &Bars) -> u8 {
+    if bars.are_ports() { PORTS } else { 0 }
 }

@@ -44,28 +44,12 @@ impl Machine {
 impl Platform for Machine {
     fn config_read(&mut self, devfn: u8, offset: u8, size: u8) -> u32 {
         let port = Self::select(devfn, offset);
-        match size {
-            // SAFETY: reading configuration space changes nothing.
-            1 => u32::from(unsafe { Port::<u8>::new(port).read() }),
-            // SAFETY: as above.
-            2 => u32::from(unsafe { Port::<u16>::new(port).read() }),
-            // SAFETY: as above.
-            _ => unsafe { Port::<u32>::new(port).read() },
-        }
+        self.port_read(port, size)
     }
 
     fn config_write(&mut self, devfn: u8, offset: u8, size: u8, value: u32) {
         let port = Self::select(devfn, offset);
-        let [b0, b1, ..] = value.to_le_bytes();
-        match size {
-            // SAFETY: what may be written to a device is decided in `super::device`: decoding, bus
-            // mastering, interrupts, all confined to devices that belong to the TD.
-            1 => unsafe { Port::new(port).write(b0) },
-            // SAFETY: as above.
-            2 => unsafe { Port::new(port).write(u16::from_le_bytes([b0, b1])) },
-            // SAFETY: as above.
-            _ => unsafe { Port::new(port).write(value) },
-        }
+        self.port_write(port, size, value);
     }
 
     fn memory_read(&mut self, hpa: u64, size: u8) -> u64 {
@@ -97,6 +81,31 @@ impl Platform for Machine {
             },
             // SAFETY: as above.
             _ => unsafe { memory::at::<u64>(hpa & !7).write_volatile(value) },
+        }
+    }
+
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        match size {
+            // SAFETY: a port of a device that belongs to the TD, or the data port of configuration space,
+            // reading which changes nothing.
+            1 => u32::from(unsafe { Port::<u8>::new(port).read() }),
+            // SAFETY: as above.
+            2 => u32::from(unsafe { Port::<u16>::new(port).read() }),
+            // SAFETY: as above.
+            _ => unsafe { Port::<u32>::new(port).read() },
+        }
+    }
+
+    fn port_write(&mut self, port: u16, size: u8, value: u32) {
+        let [b0, b1, ..] = value.to_le_bytes();
+        match size {
+            // SAFETY: a port of a device that belongs to the TD; or configuration space, of which
+            // `super::device` decides what is written: decoding, bus mastering, interrupts.
+            1 => unsafe { Port::new(port).write(b0) },
+            // SAFETY: as above.
+            2 => unsafe { Port::new(port).write(u16::from_le_bytes([b0, b1])) },
+            // SAFETY: as above.
+            _ => unsafe { Port::new(port).write(value) },
         }
     }
 

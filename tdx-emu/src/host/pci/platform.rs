@@ -37,6 +37,12 @@ pub(crate) trait Platform {
     /// Writes 1, 2, 4 or 8 bytes of device memory.
     fn memory_write(&mut self, hpa: u64, size: u8, value: u64);
 
+    /// Reads 1, 2 or 4 bytes from ports of a device.
+    fn port_read(&mut self, port: u16, size: u8) -> u32;
+
+    /// Writes 1, 2 or 4 bytes to ports of a device.
+    fn port_write(&mut self, port: u16, size: u8, value: u32);
+
     /// Confines what a device reaches to shared memory of the TD; `false` if nothing can.
     fn confine(&mut self, devfn: u8) -> bool;
 

@@ -17,6 +17,7 @@ use crate::{host::command_line::PciId, iommu::remapping::Way, observe::Source};
 const EDU: u8 = 2 << 3;
 const BELL: u8 = 3 << 3;
 const NVME: u8 = 4 << 3;
+const SERIAL: u8 = 6 << 3;
 const DISK: u8 = 31 << 3;
 const EXPRESS: u8 = 0x80;
 const EDU_MEMORY: u64 = 0xfea0_0000;
@@ -29,6 +30,7 @@ struct Fake {
     /// Size masks of base address registers.
     masks: HashMap<(u8, u8), u32>,
     memory: HashMap<u64, u64>,
+    ports: Vec<String>,
     vectors: u8,
     routes: Vec<(u8, Target)>,
     confined: Vec<u8>,
@@ -123,6 +125,15 @@ impl Platform for Fake {
 
     fn memory_write(&mut self, hpa: u64, _size: u8, value: u64) {
         self.memory.insert(hpa, value);
+    }
+
+    fn port_read(&mut self, port: u16, size: u8) -> u32 {
+        self.ports.push(format!("in {port:x} {size}"));
+        0x5a
+    }
+
+    fn port_write(&mut self, port: u16, size: u8, value: u32) {
+        self.ports.push(format!("out {port:x} {size} = {value:x}"));
     }
 
     fn confine(&mut self, devfn: u8) -> bool {
@@ -323,6 +334,36 @@ fn a_device_decodes_memory_whatever_the_td_reads_back() {
         td.write(EDU, 4, 2, written);
         assert_eq!((td.machine.config_read(EDU, 4, 2), td.read(EDU, 4, 2)), (device, written));
     }
+}
+
+/// A serial port on a card, which has ports and nothing else.
+fn serial() -> Td {
+    let mut machine = Fake::machine();
+    machine.device(SERIAL, 0x0002_1b36, 0);
+    machine.bar(SERIAL, 0x10, 0xc041, 0xffff_fff9);
+    let pci = Pci::scan(&[PciId { vendor: 0x1b36, device: 2 }], &mut machine);
+    Td { machine, pci }
+}
+
+#[test]
+fn ports_can_be_sized_but_not_moved_and_are_the_td_s_while_it_decodes_them() {
+    let mut td = serial();
+    assert_eq!((td.read(SERIAL, 4, 2), td.pci.pages().count()), (0x403, 0));
+    td.write(SERIAL, 0x10, 4, u32::MAX);
+    assert_eq!(td.read(SERIAL, 0x10, 4), 0xffff_fff9);
+    td.write(SERIAL, 0x10, 4, 0xc081);
+    assert_eq!(td.read(SERIAL, 0x10, 4), 0xc041);
+    assert_eq!(td.pci.device_port_read(0xc045, 1, &mut td.machine), Some(0x5a));
+    assert_eq!(td.pci.device_port_write(0xc044, 4, 7, &mut td.machine), Some(()));
+    for (port, size) in [(0xc03f, 1), (0xc03f, 2), (0xc048, 1), (0xc046, 4), (0xcf8, 4), (0x64, 1)]
+    {
+        assert_eq!(td.pci.device_port_read(port, size, &mut td.machine), None, "{port:#x}");
+    }
+    td.write(SERIAL, 4, 2, 0x400);
+    assert_eq!((td.machine.config_read(SERIAL, 4, 2), td.read(SERIAL, 4, 2)), (0x403, 0x400));
+    assert_eq!(td.pci.device_port_read(0xc045, 1, &mut td.machine), None);
+    assert_eq!(td.pci.device_port_write(0xc045, 1, 7, &mut td.machine), None);
+    assert_eq!(td.machine.ports, ["in c045 1", "out c044 4 = 7"]);
 }
 
 #[test]

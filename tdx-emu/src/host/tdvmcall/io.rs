@@ -8,6 +8,7 @@
 //! | 0xcf8, 0xcfc–0xcff   | PCI configuration space                                        |
 //! | 0x510–0x51b          | QEMU's configuration device: ACPI tables                       |
 //! | 0xf4                 | end of the run: 0 is success                                   |
+//! | of its devices       | by base address registers                                      |
 //! | 0x80                 | progress codes, ignored                                        |
 //! | others               | nothing there; told once for each port                         |
 //!
@@ -71,8 +72,11 @@ fn read(td: &Td, request: IoRequest) -> u32 {
         }
         PROGRESS => 0,
         _ => {
-            tell_once(request);
-            u32::MAX
+            let (pci, machine) = &mut *td.pci.lock();
+            pci.device_port_read(request.port, request.size.bytes(), machine).unwrap_or_else(|| {
+                tell_once(request);
+                u32::MAX
+            })
         }
     }
 }
@@ -95,7 +99,13 @@ fn write(td: &Td, request: IoRequest, value: u32) {
             written.unwrap_or_else(|| tell_once(request));
         }
         PROGRESS => {}
-        _ => tell_once(request),
+        _ => {
+            let (pci, machine) = &mut *td.pci.lock();
+            let size = request.size.bytes();
+            if pci.device_port_write(request.port, size, value, machine).is_none() {
+                tell_once(request);
+            }
+        }
     }
 }
 

@@ -5,6 +5,9 @@
 //! found it in: the tables, and configuration space as the firmware left it. From that we find it too.
 //! Nothing of QEMU's tables is kept in this repository.
 
+/// The crate `acpi` as a witness.
+mod by_acpi;
+
 /// A machine as the kernel described it.
 mod described;
 
@@ -12,8 +15,12 @@ mod described;
 mod mutated;
 
 use core::time::Duration;
+use std::{panic, thread};
 
-use acpi_routes::{Polarity, Question, Route, Source, Trigger, madt::Madt};
+use acpi_routes::{
+    Polarity, Question, Route, Source, Trigger,
+    madt::{IsaInterrupt, Madt},
+};
 use aml_routes::interpreter::{Interpreter, Limits};
 use aml_routes::router::Router;
 use aml_routes::{ByCrate, Datum, Evaluator, Path};
@@ -24,6 +31,7 @@ use xtask::initramfs;
 use xtask::qemu::Qemu;
 
 use crate::stand::{Verdict, check, scenario};
+use by_acpi::ByAcpi;
 use described::{Described, Found};
 
 /// Of the i440FX.
@@ -42,18 +50,30 @@ struct Machine {
     devices: &'static [&'static str],
     /// How many pins it has at least, so that a comparison of nothing does not pass.
     pins: usize,
-    /// What the crate `aml` can do of its tables.
+    /// What the crates `aml` and `acpi` can do of its tables.
     by_crate: ByTheCrate,
 }
 
-/// What the crate `aml` can do.
+/// What both crates can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ByTheCrate {
     All,
-    /// Not the routing tables that a method makes in a loop.
+    /// Not the routing tables that a method makes in a loop: `aml` errs, `acpi` panics.
     Some,
     /// None, for the same reason.
     None,
+}
+
+impl ByTheCrate {
+    fn is_it(self, answered: usize, failed: usize) -> Verdict {
+        let known = match self {
+            Self::All => answered > 0 && failed == 0,
+            Self::Some => answered > 0 && failed > 0,
+            Self::None => answered == 0 && failed > 0,
+        };
+        check!(known, "the crate answered {answered} questions and failed at {failed}");
+        Ok(())
+    }
 }
 
 /// What the crate says of a package that is made empty and filled later.
@@ -104,11 +124,21 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         let name = format!("routing::the_crate_answers_on_{}_as_is_known_of_it", machine.name);
         scenario(name, move || as_the_crate(machine))
     });
+    let fixed = MACHINES.into_iter().map(|machine| {
+        let name =
+            format!("routing::another_reader_finds_the_same_fixed_tables_on_{}", machine.name);
+        scenario(name, move || same_fixed_tables(machine))
+    });
+    let newer = MACHINES.into_iter().map(|machine| {
+        let name =
+            format!("routing::the_newer_crate_answers_on_{}_as_is_known_of_it", machine.name);
+        scenario(name, move || as_the_newer_crate(machine))
+    });
     let mutated = MACHINES.into_iter().map(|machine| {
         let name = format!("routing::no_change_to_the_tables_of_{}_does_harm", machine.name);
         scenario(name, move || mutated::harmless(&described(machine)?))
     });
-    same.chain([disabled, wrong]).chain(crates).chain(mutated).collect()
+    same.chain([disabled, wrong]).chain(crates).chain(newer).chain(fixed).chain(mutated).collect()
 }
 
 /// Boots a kernel on a machine and returns what it said.
@@ -202,12 +232,59 @@ fn as_the_crate(machine: Machine) -> Verdict {
             }
         }
     }
-    let known = match machine.by_crate {
-        ByTheCrate::All => answered > 0 && failed == 0,
-        ByTheCrate::Some => answered > 0 && failed > 0,
-        ByTheCrate::None => answered == 0 && failed > 0,
-    };
-    check!(known, "the crate answered {answered} questions and failed at {failed}");
+    machine.by_crate.is_it(answered, failed)
+}
+
+/// The same of the crate `acpi`, which panics where it fails: each question is asked in a thread of its own.
+fn as_the_newer_crate(machine: Machine) -> Verdict {
+    let described = described(machine)?;
+    let mut ours = load(&described)?;
+    let (mut answered, mut failed) = (0, 0);
+    for question in described.questions()? {
+        let wanted = ours.answer(&question);
+        if wanted.is_err() {
+            continue;
+        }
+        let ask = || Ok::<_, String>(Router::new(ByAcpi::load(&described)?).answer(&question));
+        match quietly(|| thread::scope(|scope| scope.spawn(ask).join())) {
+            Ok(Ok(Ok(route))) => {
+                check!(Ok(route) == wanted, "{question:?}: {route:?}, and {wanted:?} by us");
+                answered += 1;
+            }
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(Err(_))) | Err(_) => failed += 1,
+        }
+    }
+    machine.by_crate.is_it(answered, failed)
+}
+
+/// Does something without a word about panics in it.
+fn quietly<R>(something: impl FnOnce() -> R) -> R {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let result = something();
+    panic::set_hook(hook);
+    result
+}
+
+/// The crate `acpi` walks from the root pointer to the MADT and reads the same in it.
+fn same_fixed_tables(machine: Machine) -> Verdict {
+    let described = described(machine)?;
+    let (bases, overrides) = by_acpi::fixed_tables(&described)?;
+    let madt = Madt::check(&described.madt).map_err(|bad| format!("the MADT: {bad:?}"))?;
+    let ours: Vec<_> = madt.io_apics().map(|io_apic| io_apic.gsi_base).collect();
+    check!(
+        ours == bases && !ours.is_empty(),
+        "I/O APICs from {ours:?}, and {bases:?} by the crate"
+    );
+    for irq in 0..16 {
+        let plain =
+            IsaInterrupt { gsi: irq.into(), trigger: Trigger::Edge, polarity: Polarity::High };
+        let theirs = *overrides.get(&irq).unwrap_or(&plain);
+        let ours = madt.isa(irq);
+        check!(ours == Some(theirs), "ISA interrupt {irq}: {ours:?}, and {theirs:?} by the crate");
+    }
+    check!(!overrides.is_empty(), "the machine has no overrides");
     Ok(())
 }
 

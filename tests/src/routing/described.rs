@@ -19,6 +19,9 @@ type Route = (u32, Trigger, Polarity);
 const ISA_BRIDGES: [(Function, Range<usize>); 3] =
     [((0, 1 << 3), 0x60..0x64), ((0, 31 << 3), 0x60..0x64), ((0, 31 << 3), 0x68..0x6c)];
 
+/// The length of a table's header.
+const HEADER: usize = 36;
+
 const INTEL: [u8; 2] = 0x8086_u16.to_le_bytes();
 
 /// A machine as the kernel described it.
@@ -26,6 +29,7 @@ const INTEL: [u8; 2] = 0x8086_u16.to_le_bytes();
 pub(super) struct Described {
     pub(super) dsdt: Vec<u8>,
     pub(super) madt: Vec<u8>,
+    pub(super) fadt: Vec<u8>,
     pub(super) space: BTreeMap<Function, Vec<u8>>,
     /// The root bus and the way from there, by the function's name.
     ways: BTreeMap<String, (u8, Vec<u8>)>,
@@ -53,6 +57,7 @@ impl Described {
             let understood = match *words {
                 ["table", "DSDT", bytes] => unhex(bytes).map(|bytes| described.dsdt = bytes),
                 ["table", "APIC", bytes] => unhex(bytes).map(|bytes| described.madt = bytes),
+                ["table", "FACP", bytes] => unhex(bytes).map(|bytes| described.fadt = bytes),
                 ["function", way, space] => described.function(way, space),
                 ["kernel", ..] => described.kernel(line),
                 _ => Some(()),
@@ -60,8 +65,12 @@ impl Described {
             understood.ok_or_else(|| format!("what is \"{line}\"?"))?;
         }
         described.links_as_before();
-        let whole = !described.dsdt.is_empty() && !described.madt.is_empty();
-        if whole { Ok(described) } else { Err("the kernel did not hand out its tables".to_owned()) }
+        let tables = [&described.dsdt, &described.madt, &described.fadt];
+        if tables.iter().all(|table| table.len() > HEADER) {
+            Ok(described)
+        } else {
+            Err("the kernel did not hand out its tables".to_owned())
+        }
     }
 
     /// Linux switches all links off when it finds them, and on again when it needs them. On these machines

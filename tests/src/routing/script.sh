@@ -10,7 +10,7 @@ for device in /sys/bus/pci/devices/*; do
     space=$(hex "$device/config" -N256)
     echo "result function ${way#/sys/devices/} $space"
 done
-for table in DSDT APIC; do
+for table in DSDT APIC FACP; do
     echo "result table $table $(hex /sys/firmware/acpi/tables/$table)"
 done
 for device in /sys/bus/pci/devices/*; do

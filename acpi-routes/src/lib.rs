@@ -7,7 +7,8 @@
 //! back, and [`Answer::check`] makes of its bytes what L1 may believe.
 //!
 //! ```text
-//!   host's tables ──▶ madt::Madt ──────────▶ inputs that exist, ISA interrupts
+//!   fw_cfg ──▶ loader::Loaded ──▶ tables::Tables ──▶ DSDT, SSDTs
+//!                                        └──▶ madt::Madt ──▶ inputs that exist, ISA interrupts
 //!   PCI functions ──▶ Question ──▶ AML ──▶ answer page ──▶ Answer::check ──▶ Route or Unknown
 //! ```
 //!
@@ -30,6 +31,12 @@ mod unknown;
 
 /// The answers' bytes, and what is checked of them.
 mod answer;
+
+/// The host's files, put together in memory of our own.
+pub mod loader;
+
+/// The tables in that memory.
+pub mod tables;
 
 /// The table that lists the I/O APICs and says which ISA interrupts are wired otherwise.
 pub mod madt;

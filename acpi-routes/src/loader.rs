@@ -6,7 +6,8 @@
 //! right, in that copy. Nothing of the host's is read a second time.
 //!
 //! The host may write what it likes into the script: a command that reaches outside of its file, or that
-//! names a file that was not fetched, ends the loading, and there are no tables.
+//! names a file that was not fetched, ends the loading, and there are no tables. What was fetched for a
+//! script that turns out to be bad stays in the memory, where nobody looks at it.
 //!
 //! Spec: QEMU "fw_cfg", `etc/table-loader` (`hw/acpi/bios-linker-loader.c`).
 
@@ -59,9 +60,9 @@ pub struct Loaded<'a> {
 }
 
 impl<'a> Loaded<'a> {
-    /// Runs a private copy of the script. `fetch` copies the named file to the beginning of the place it is
-    /// given, which is all that is left, and returns the file's length; `None` if there is no such file or
-    /// it is longer.
+    /// Runs a private copy of the script. `base` is the address of a page, where the memory begins, which
+    /// is cleared first. `fetch` copies the named file to the beginning of the place it is given, which is
+    /// all that is left, and returns the file's length; `None` if there is no such file or it is longer.
     ///
     /// # Errors
     ///
@@ -76,6 +77,8 @@ impl<'a> Loaded<'a> {
         if !commands.remainder().is_empty() || commands.len() > MAX_COMMANDS {
             return Err(BadScript::Length);
         }
+        // Between files lies nothing that was there before.
+        memory.fill(0);
         let files = [const { None }; MAX_FILES];
         let mut loaded = Self { memory, base, files, used: 0 };
         for command in commands {
@@ -145,7 +148,7 @@ impl<'a> Loaded<'a> {
         let mut wide = [0; 8];
         wide.get_mut(..bytes.len()).ok_or(BadScript::Size)?.copy_from_slice(bytes);
         let inside = usize::try_from(u64::from_le_bytes(wide)).map_err(|_| BadScript::Bounds)?;
-        if inside > source.len() {
+        if inside >= source.len() {
             return Err(BadScript::Bounds);
         }
         let address = u64::try_from(source.start + inside).map_err(|_| BadScript::Bounds)?;

@@ -50,6 +50,9 @@ pub mod route_answers;
 /// A host with AML.
 pub mod aml_tables;
 
+/// A host with ACPI files and a script for them.
+pub mod acpi_files;
+
 mod input;
 
 pub use input::Input;
@@ -58,7 +61,7 @@ pub use input::Input;
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their binaries and corpora.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("vmbus_messages", vmbus_messages::run),
     ("synic_pages", synic_pages::run),
     ("proxy_payload", proxy_payload::run),
@@ -71,6 +74,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("boot_files", boot_files::run),
     ("route_answers", route_answers::run),
     ("aml_tables", aml_tables::run),
+    ("acpi_files", acpi_files::run),
 ];
 
 /// Makes the body of a binary: libFuzzer's entry, or a `main` that runs files.

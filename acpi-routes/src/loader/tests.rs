@@ -87,6 +87,25 @@ fn files_lie_aligned_and_pointers_become_addresses() {
 }
 
 #[test]
+fn between_files_lies_nothing() {
+    let mut memory = [0xff; 64];
+    let script = [allocate("b", 1), allocate("a", 16)].concat();
+    let loaded = Loaded::run(&mut memory, BASE, &script, fetch).unwrap();
+    assert_eq!(loaded.memory().0[..16], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_pointer_to_the_end_of_a_file_is_refused() {
+    let fetch = |_: &FileName, to: &mut [u8]| {
+        to.get_mut(..16)?[0] = 16;
+        Some(16)
+    };
+    let mut memory = [0; 64];
+    let script = [allocate("a", 1), pointer("a", "a", 0, 4)].concat();
+    assert_eq!(Loaded::run(&mut memory, BASE, &script, fetch).unwrap_err(), BadScript::Bounds);
+}
+
+#[test]
 fn a_command_that_reaches_outside_ends_the_loading() {
     let refused = |command: Vec<u8>| run(&[allocate("a", 1), command]).unwrap_err();
     assert_eq!(refused(pointer("a", "a", 13, 4)), BadScript::Bounds);

@@ -21,8 +21,8 @@ use crate::{
     module,
 };
 
-/// L2 VMs of the TD.
-pub(crate) const L2_VMS: u8 = 1;
+/// L2 VMs of the TD: the one that L1 is there for, and one for code that it does not trust.
+pub(crate) const L2_VMS: u8 = 2;
 
 /// Pages of TDCS, of which the last one without L2 VMs is the root of the secure EPT.
 const TDCS_PAGES: u8 = 6;

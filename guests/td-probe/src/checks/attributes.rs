@@ -21,6 +21,7 @@ const IS_PENDING: u64 = 1 << 62;
 pub(super) fn run(tally: &mut Tally) {
     operands(tally);
     changes(tally);
+    another(tally);
     illegal(tally);
     large(tally);
     pending(tally);
@@ -47,11 +48,10 @@ fn operands(tally: &mut Tally) {
     let rows = [
         ("attr.wr: a word for VM 0", Registers { rdx: 0x8001, r8: 0, ..page }, 2),
         ("attr.wr: flags for VM 0", Registers { rdx: 0, r8: 0xf, ..page }, 8),
-        ("attr.wr: a word for VM 2", Registers { rdx: 0x8001 << 32, r8: 0, ..page }, 2),
         ("attr.wr: a word for VM 3", Registers { rdx: 0x8001 << 48, r8: 0, ..page }, 2),
-        ("attr.wr: flags for VM 2", Registers { rdx: 0, r8: 1 << 32, ..page }, 8),
         ("attr.wr: flags for VM 3", Registers { rdx: 0, r8: 1 << 63, ..page }, 8),
         ("attr.wr: a word without VALID", Registers { rdx: 0x000f << 16, ..page }, 2),
+        ("attr.wr: VM 2 without VALID", Registers { rdx: 0x000f << 32, r8: 0, ..page }, 2),
         ("attr.wr: level 3", Registers { rcx: ATTRIBUTES | 3, ..page }, 1),
         ("attr.wr: reserved bit of RCX", Registers { rcx: ATTRIBUTES | 0x100, ..page }, 1),
         ("attr.wr: 2 MiB not aligned", Registers { rcx: ATTRIBUTES | 1, ..page }, 1),
@@ -92,6 +92,28 @@ fn changes(tally: &mut Tally) {
         (r.rax, r.rdx) = (0, 0x8000 << 16);
     });
     reads(tally, "attr.rd: no alias again", page, page, 0);
+}
+
+/// Two L2 VMs have rights of their own to the same page.
+fn another(tally: &mut Tally) {
+    let page = ATTRIBUTES;
+    let of_vm2 =
+        |word: u64, flags: u64| Registers { rdx: word << 32, r8: flags << 32, ..call(page, 0, 0) };
+    tally.call("attr.wr: VM 1 gets all", call(page, ALL, MASK), |r| {
+        (r.rax, r.rdx) = (0, ALL << 16);
+    });
+    tally.call("attr.wr: VM 2 gets R", of_vm2(0x8001, MASK), |r| {
+        (r.rax, r.rdx) = (0, 0x8001 << 32);
+    });
+    reads(tally, "attr.rd: both", page, page, ALL << 16 | 0x8001 << 32);
+    tally.call("attr.wr: VM 1 loses all", call(page, 0x8000, MASK), |r| {
+        (r.rax, r.rdx) = (0, 0x8000 << 16);
+    });
+    reads(tally, "attr.rd: VM 2 still reads", page, page, 0x8001 << 32);
+    tally.call("attr.wr: VM 2 loses all", of_vm2(0x8000, MASK), |r| {
+        (r.rax, r.rdx) = (0, 0x8000 << 32);
+    });
+    reads(tally, "attr.rd: nobody has it", page, page, 0);
 }
 
 fn illegal(tally: &mut Tally) {

@@ -110,12 +110,12 @@ fn operands(tally: &mut Tally) {
         ("enter: state beyond the address width", call(VM1, 1 << 52), 2),
         ("enter: the state comes before the VM", call(0, STATE + 1), 2),
         ("enter: VM 0", call(0, STATE), 1),
-        ("enter: VM 2", call(2 << 52, STATE), 1),
         ("enter: VM 3", call(3 << 52, STATE), 1),
         ("enter: bit 2 is reserved", call(VM1 | 4, STATE), 1),
         ("enter: bit 51 is reserved", call(VM1 | 1 << 51, STATE), 1),
         ("enter: bit 54 is reserved", call(VM1 | 1 << 54, STATE), 1),
         ("enter: no virtual-APIC page", call(VM1, STATE), 170),
+        ("enter: VM 2, no virtual-APIC page", call(2 << 52, STATE), 170),
     ];
     for (name, input, operand) in rows {
         tally.status(name, input, OPERAND_INVALID | operand);

@@ -50,8 +50,8 @@ fn td(tally: &mut Tally) {
     let cpus = non_maskable::cpus();
     let rows = [
         ("vm.rd: NUM_VCPUS", 0x9010_0002_0000_0001, cpus),
-        ("vm.rd: NUM_L2_VMS", 0x9010_0001_0000_0005, 1),
-        ("vm.rd: size and context are ignored", 0x1000_0000_0000_0005, 1),
+        ("vm.rd: NUM_L2_VMS", 0x9010_0001_0000_0005, 2),
+        ("vm.rd: size and context are ignored", 0x1000_0000_0000_0005, 2),
         ("vm.rd: ATTRIBUTES", 0x1110_0003_0000_0000, 0x1000_0000),
         ("vm.rd: MAX_VCPUS", 0x1110_0002_0000_0002, cpus),
         ("vm.rd: GPAW", 0x1110_0000_0000_0003, 0),
@@ -108,7 +108,7 @@ fn system(tally: &mut Tally) {
 }
 
 /// What an L2 VM starts with.
-const INITIAL: [(&str, u64, u64); 39] = [
+const INITIAL: [(&str, u64, u64); 44] = [
     ("vp.rd: VCPU_INDEX", 0xa020_0002_0000_0002, 0),
     ("vp.rd: L2_CTLS[1]", 0xa020_0003_0000_0051, 0),
     ("vp.rd: TSC_DEADLINE[1]", 0xa020_0003_0000_0059, ALL),
@@ -148,6 +148,11 @@ const INITIAL: [(&str, u64, u64); 39] = [
     ("vp.rd: DR7", 0x2424_0003_0000_681a, 0x400),
     ("vp.rd: RIP", 0x2424_0003_0000_681e, 0xffff_fff0),
     ("vp.rd: RFLAGS", 0x2424_0003_0000_6820, 2),
+    ("vp.rd: CR0 of VM 2", 0x2c24_0003_0000_6800, 0x21),
+    ("vp.rd: RIP of VM 2", 0x2c24_0003_0000_681e, 0xffff_fff0),
+    ("vp.rd: virtual-APIC address of VM 2", 0x2c24_0003_0000_2012, ALL),
+    ("vp.rd: MSR bitmap of VM 2, first word", 0x2d20_0003_0000_0000, ALL),
+    ("vp.rd: TSC_DEADLINE[2]", 0xa020_0003_0000_005a, ALL),
 ];
 
 fn initial(tally: &mut Tally) {
@@ -172,7 +177,6 @@ fn refused_reads(tally: &mut Tally) {
         ("vp.rd: L1's own CR0", 0x0024_0003_0000_6800, NOT_READABLE),
         ("vp.rd: host CR0", 0x2424_0003_0000_6c00, ID_INCORRECT),
         ("vp.rd: the high half of a field", 0x2424_0003_0000_2805, ID_INCORRECT),
-        ("vp.rd: VM 2, which does not exist", 0x2c24_0003_0000_6800, ID_INCORRECT),
         ("vp.rd: VM 3, which does not exist", 0x3424_0003_0000_6800, ID_INCORRECT),
         ("vp.rd: reserved bit of the id", 0x2424_0003_0100_6800, ID_INCORRECT),
         ("vp.rd: more than one element", 0x2424_0007_0000_6800, ID_INCORRECT),

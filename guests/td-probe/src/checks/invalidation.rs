@@ -19,9 +19,10 @@ pub(super) fn run(tally: &mut Tally) {
     let invept = |rcx| Registers { rax: 26, rcx, ..JUNK };
     let rows = [
         ("invept: VM 0", invept(1), RCX),
-        ("invept: VM 2", invept(4), RCX),
+        ("invept: VM 3", invept(8), RCX),
         ("invept: bit 63", invept(1 << 63), RCX),
         ("invept: VM 1", invept(2), 0),
+        ("invept: VM 2", invept(4), 0),
         ("invept: none", invept(0), 0),
     ];
     for (name, input, status) in rows {
@@ -30,7 +31,8 @@ pub(super) fn run(tally: &mut Tally) {
     let invgla = |rcx, rdx| Registers { rax: 27, rcx, rdx, ..JUNK };
     let rows = [
         ("invgla: VM 0", invgla(0, 0x1000), RCX),
-        ("invgla: VM 2", invgla(2 << 52, 0x1000), RCX),
+        ("invgla: VM 3", invgla(3 << 52, 0x1000), RCX),
+        ("invgla: VM 2, one page", invgla(2 << 52, 0x1000), 0),
         ("invgla: bit 1 is reserved", invgla(VM1 | 2, 0x1000), RCX),
         ("invgla: bit 54 is reserved", invgla(VM1 | 1 << 54, 0x1000), RCX),
         ("invgla: one page", invgla(VM1, 0x1000), 0),

@@ -7,8 +7,8 @@
 //! back, and [`Answer::check`] makes of its bytes what L1 may believe.
 //!
 //! ```text
-//!   fw_cfg ──▶ loader::Loaded ──▶ tables::Tables ──▶ DSDT, SSDTs
-//!                                        └──▶ madt::Madt ──▶ inputs that exist, ISA interrupts
+//!   fw_cfg::FwCfg ──▶ loader::Loaded ──▶ tables::Tables ──▶ DSDT, SSDTs
+//!                                               └──▶ madt::Madt ──▶ inputs that exist, ISA interrupts
 //!   PCI functions ──▶ Question ──▶ AML ──▶ answer page ──▶ Answer::check ──▶ Route or Unknown
 //! ```
 //!
@@ -31,6 +31,9 @@ mod unknown;
 
 /// The answers' bytes, and what is checked of them.
 mod answer;
+
+/// Where a host like QEMU has its files.
+pub mod fw_cfg;
 
 /// The host's files, put together in memory of our own.
 pub mod loader;

@@ -85,6 +85,9 @@ pub mod io_apic;
 /// Interrupts of the host's devices that come by a line.
 pub mod intx;
 
+/// The ACPI tables of the host's machine.
+pub mod host_tables;
+
 /// PCI as L2 sees it.
 pub mod pci;
 

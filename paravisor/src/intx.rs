@@ -22,6 +22,9 @@ pub mod lines;
 /// What the host's chip is told.
 pub mod host_chip;
 
+/// What AML reaches of the host's machine.
+pub mod routing_registers;
+
 use core::fmt;
 
 use crate::pci::address::Bdf;

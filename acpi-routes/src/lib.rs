@@ -29,6 +29,9 @@ mod route;
 /// Why it is not known where a pin leads.
 mod unknown;
 
+/// What whoever answers is given to read.
+pub mod request;
+
 /// The answers' bytes, and what is checked of them.
 mod answer;
 

@@ -15,7 +15,10 @@ use super::{
 use crate::{
     cpus,
     epitaph::give_up,
-    memory::{alias, guest::GuestRam},
+    memory::{
+        alias::{self, Rights},
+        guest::GuestRam,
+    },
     payload::Guest,
 };
 
@@ -75,7 +78,7 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
     events::watch_devices();
     let ram = 0..GuestRam::get().end();
     // SAFETY: L1 refers to L2's RAM by address only, through `GuestRam`.
-    if let Err((gpa, status)) = unsafe { alias::give(VM, ram) } {
+    if let Err((gpa, status)) = unsafe { alias::give(VM, ram, Rights::All) } {
         give_up(format_args!("page {gpa:#x} cannot be given to L2: {status}"));
     }
     let megahertz = frequency();

@@ -32,7 +32,10 @@ use tdcall::{
     tdvmcall::{self, MapGpaError},
 };
 
-use super::{accept, alias};
+use super::{
+    accept,
+    alias::{self, Rights},
+};
 
 static SHARED: RwLock<PageSet> = RwLock::new(PageSet::empty());
 
@@ -122,7 +125,7 @@ pub(crate) unsafe fn hide(range: Range<u64>, vm: VmIndex) -> Result<(), Stopped>
         accepted.map(|_| ()).map_err(|error| Stopped { at: error.gpa, why: Why::Accept(error) });
     let end = accepted.map_or_else(|stopped| stopped.at, |()| end);
     // SAFETY: It is L2's memory, of which L1 makes no references.
-    let given = unsafe { alias::give(vm, range.start..end) };
+    let given = unsafe { alias::give(vm, range.start..end, Rights::All) };
     let given = given.map_err(|(at, status)| Stopped { at, why: Why::Alias(status) });
     let end = given.map_or_else(|stopped| stopped.at, |()| end);
     SHARED.write().remove(&(range.start..end));

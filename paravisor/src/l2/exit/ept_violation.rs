@@ -32,7 +32,11 @@ use crate::{
         vcpu::Vcpu,
         vm::{VM, vm},
     },
-    memory::{alias, guest::GuestRam, visibility},
+    memory::{
+        alias::{self, Rights},
+        guest::GuestRam,
+        visibility,
+    },
 };
 
 const PAGE: u64 = 0x1000;
@@ -121,13 +125,11 @@ fn restore(report: &L2Exit, gpa: u64) -> Next {
     if kind == ExtendedExitQualificationKind::PENDING_EPT_VIOLATION {
         return Next::End("the host has replaced a page of its memory");
     }
-    // SAFETY: The page is L2's RAM, which L1 never refers to.
-    let given =
-        unsafe { alias::give_page(VM, gpa & !(PAGE - 1), PageLevel::SIZE_4K) }.or_else(|_| {
-            let large = gpa & !(PageLevel::SIZE_2M.size() - 1);
-            // SAFETY: As above.
-            unsafe { alias::give_page(VM, large, PageLevel::SIZE_2M) }
-        });
+    let give = |level: PageLevel| {
+        // SAFETY: The page is L2's RAM, which L1 never refers to.
+        unsafe { alias::give_page(VM, gpa & !(level.size() - 1), level, Rights::All) }
+    };
+    let given = give(PageLevel::SIZE_4K).or_else(|_| give(PageLevel::SIZE_2M));
     match given {
         Ok(()) => Next::Resume,
         Err(_) => Next::End("a page of its memory cannot be given back"),

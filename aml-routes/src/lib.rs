@@ -53,8 +53,12 @@ mod fault;
 /// The interpreter.
 pub mod interpreter;
 
+/// From a request to the page of answers.
+mod serve;
+
 pub use by_crate::ByCrate;
 pub use evaluator::{Datum, Evaluator};
 pub use fault::Fault;
 pub use machine::{Location, Machine, Nothing, Refused, Width};
 pub use path::{Path, Segment};
+pub use serve::{Served, serve};

@@ -3,7 +3,7 @@
 //! table of its own, and link devices whose setting is in a port.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use acpi_routes::{Pin, Polarity, Question, Route, Source, Trigger, Unknown};
+use acpi_routes::{Answer, Pin, Polarity, Question, Route, Source, Trigger, Unknown, request};
 use acpi_tables::{
     Aml,
     aml::{
@@ -15,7 +15,7 @@ use acpi_tables::{
 };
 use aml_routes::interpreter::{Interpreter, Limits};
 use aml_routes::router::Router;
-use aml_routes::{Fault, Location, Machine, Refused, Width};
+use aml_routes::{Fault, Location, Machine, Refused, Served, Width, serve};
 
 /// A port for each link device.
 #[derive(Clone, Copy, Debug)]
@@ -275,4 +275,40 @@ fn tables_that_are_used_up_answer_nothing() {
         Err(fault) => Some(fault),
     };
     assert_eq!(failure, Some(Fault::Steps));
+}
+
+/// Memory with a request of these questions about the tables, and the page of answers to it.
+fn served(tables: &[u8], questions: &[Question]) -> (Option<Served>, Vec<u8>) {
+    let mut memory = vec![0; request::PAGE];
+    memory.extend(tables);
+    let place = request::PAGE..memory.len();
+    request::write(&mut memory, core::iter::once(place), questions).unwrap();
+    let mut page = vec![0; 4096];
+    let served = serve(&memory, OFF, Limits::default(), &mut page);
+    (served, page)
+}
+
+#[test]
+fn a_request_is_answered_by_a_page() {
+    let ask = |device: u8| Question::new(0, 0, &[device << 3], Pin::ALL[0]).unwrap();
+    let (done, page) = served(&dsdt(), &[ask(1), ask(5)]);
+    assert_eq!(done, Some(Served { answers: 2, failure: None }));
+    let answer = Answer::check(&page, 2, |gsi| gsi == 17).unwrap();
+    assert!(answer.routes().eq([by_table(17), Err(Unknown::NoEntry)]));
+}
+
+#[test]
+fn a_request_about_tables_that_are_none_is_answered_all_the_same() {
+    let question = Question::new(0, 0, &[1 << 3], Pin::ALL[0]).unwrap();
+    let (done, page) = served(&[0; 8], &[question; 3]);
+    assert_eq!(done, Some(Served { answers: 3, failure: Some(Fault::Truncated) }));
+    let answer = Answer::check(&page, 3, |_| false).unwrap();
+    assert!(answer.routes().eq([Err(Unknown::Tables); 3]));
+}
+
+#[test]
+fn what_is_no_request_is_not_answered() {
+    let mut page = vec![0; 4096];
+    assert_eq!(serve(&[0; 8192], OFF, Limits::default(), &mut page), None);
+    assert_eq!(page, [0; 4096]);
 }

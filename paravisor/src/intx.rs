@@ -22,6 +22,9 @@ pub mod lines;
 /// What the host's chip is told.
 pub mod host_chip;
 
+/// What the host's tables are asked about, and answer.
+pub mod asked;
+
 /// What AML reaches of the host's machine.
 pub mod routing_registers;
 

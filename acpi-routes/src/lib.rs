@@ -32,6 +32,9 @@ mod unknown;
 /// What whoever answers is given to read.
 pub mod request;
 
+/// Where it is run.
+pub mod vm;
+
 /// The answers' bytes, and what is checked of them.
 mod answer;
 

@@ -25,6 +25,9 @@ pub mod host_chip;
 /// What the host's tables are asked about, and answer.
 pub mod asked;
 
+/// The VM that runs AML.
+pub mod aml_vm;
+
 /// What AML reaches of the host's machine.
 pub mod routing_registers;
 

@@ -34,6 +34,8 @@ pub struct Options<'a> {
     pub quote_timeout: u32,
     /// Packets to send over each VMBus channel that answers.
     pub echo: u64,
+    /// What the host's ACPI tables are for.
+    pub tables: HostTables,
     /// Where devices' lines lead, as the operator says.
     pub routes: [Option<Route>; STATEMENTS],
     /// Everything after ` -- `, verbatim.
@@ -47,6 +49,15 @@ pub enum Wake {
     Mailbox,
     /// By INIT and start-up only.
     Sipi,
+}
+
+/// What the host's ACPI tables are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostTables {
+    /// Nothing: they are not looked at.
+    Ignored,
+    /// They are copied and measured.
+    Measured,
 }
 
 /// Why the command line was refused.
@@ -86,6 +97,7 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
         identity: Identity::Kvm,
         quote_timeout: QUOTE_TIMEOUT,
         echo: 0,
+        tables: HostTables::Ignored,
         routes: [None; STATEMENTS],
         guest,
     };
@@ -113,14 +125,9 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
             Some(("echo", value)) => {
                 options.echo = value.parse().map_err(|_| Error::BadValue(word))?;
             }
-            Some(("intx", value)) => {
-                let route = Route::parse(value).ok_or(Error::BadValue(word))?;
-                if options.routes.iter().flatten().any(|other| other.bdf == route.bdf) {
-                    return Err(Error::BadValue(word));
-                }
-                let place = options.routes.iter_mut().find(|place| place.is_none());
-                *place.ok_or(Error::BadValue(word))? = Some(route);
-            }
+            Some(("acpi", "measured")) => options.tables = HostTables::Measured,
+            Some(("acpi", _)) => return Err(Error::BadValue(word)),
+            Some(("intx", value)) => options.state(value).ok_or(Error::BadValue(word))?,
             Some(("identity", value)) => {
                 options.identity = Identity::named(value).ok_or(Error::BadValue(word))?;
             }
@@ -128,6 +135,18 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
         }
     }
     Ok(options)
+}
+
+impl Options<'_> {
+    /// Takes a statement about a device's line. `None` if it is none, or the device has one already.
+    fn state(&mut self, statement: &str) -> Option<()> {
+        let route = Route::parse(statement)?;
+        if self.routes.iter().flatten().any(|other| other.bdf == route.bdf) {
+            return None;
+        }
+        *self.routes.iter_mut().find(|place| place.is_none())? = Some(route);
+        Some(())
+    }
 }
 
 /// Splits at the first word that is exactly `--`.
@@ -146,7 +165,7 @@ fn split(text: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Options, Protocol, Wake, parse};
+    use super::{Error, HostTables, Options, Protocol, Wake, parse};
     use crate::identity::Identity;
     use log::LevelFilter;
 
@@ -161,6 +180,7 @@ mod tests {
             identity: Identity::Kvm,
             quote_timeout: 30_000,
             echo: 0,
+            tables: HostTables::Ignored,
             routes: [None; 16],
             guest: "",
         };
@@ -186,6 +206,11 @@ mod tests {
         assert!(options.tell_shared_bit);
         assert_eq!(options.entry, Some(Protocol::Multiboot));
         assert_eq!(parse(b"entry=pvh").unwrap().entry, Some(Protocol::Pvh));
+    }
+
+    #[test]
+    fn the_host_s_tables_are_looked_at_if_asked_for() {
+        assert_eq!(parse(b"acpi=measured").unwrap().tables, HostTables::Measured);
     }
 
     #[test]
@@ -219,6 +244,7 @@ mod tests {
             "identity=xen",
             "tell=nothing",
             "entry=linux",
+            "acpi=trusted",
         ] {
             assert_eq!(parse(word.as_bytes()), Err(Error::BadValue(word)));
         }

@@ -61,6 +61,9 @@ mod sent;
 /// What an exit leads to.
 mod exit;
 
+/// The host's ACPI tables.
+mod host_tables;
+
 /// L2's devices, between the host's and the relay.
 mod devices;
 

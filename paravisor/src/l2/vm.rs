@@ -3,12 +3,16 @@
 #![expect(unsafe_code, reason = "memory is given to L2")]
 
 use log::info;
-use paravisor::{command_line::Options, hyperv::msr::Constants, identity::Identity};
+use paravisor::{
+    command_line::{HostTables, Options},
+    hyperv::msr::Constants,
+    identity::Identity,
+};
 use spin::Once;
 use tdcall::{Instruction, VmIndex, md, tdg};
 
 use super::{
-    devices, events, hyperv,
+    devices, events, host_tables, hyperv,
     load::{self, Start},
     platform,
 };
@@ -62,6 +66,9 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         give_up(format_args!("the TD has no L2 VM"));
     }
     let Some(guest) = guest else { give_up(format_args!("the image has no guest")) };
+    if options.tables == HostTables::Measured {
+        host_tables::measure();
+    }
     let cpus = options.cpus.unwrap_or(u32::MAX).min(cpus::count());
     let wires = devices::assign_lines(options.routes.into_iter().flatten(), shared_bit);
     let Some(others) = platform::lay_out(cpus, options.wake, &wires) else {

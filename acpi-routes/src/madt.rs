@@ -7,6 +7,8 @@
 //! Spec: ACPI "Multiple APIC Description Table (MADT)", "I/O APIC Structure", "Interrupt Source
 //! Override Structure".
 
+use core::fmt;
+
 use crate::{Polarity, Trigger};
 
 /// Where the structures begin: after the header, the local APIC's address and the flags.
@@ -153,6 +155,17 @@ fn interrupt(body: &[u8]) -> Option<IsaInterrupt> {
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
+}
+
+impl fmt::Display for BadMadt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "it is another table, or of another length than it says",
+            Self::Structure => "a structure does not fit",
+            Self::Flags => "an override has flags without a meaning",
+            Self::IoApics => "it has too many I/O APICs",
+        })
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,16 @@ pub const MAX_DEPTH: usize = 8;
 
 /// One of the four interrupt pins of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Pin(u8);
+pub enum Pin {
+    /// INTA#.
+    A,
+    /// INTB#.
+    B,
+    /// INTC#.
+    C,
+    /// INTD#.
+    D,
+}
 
 /// One question, as the asker writes it into memory.
 #[repr(C)]
@@ -32,18 +41,30 @@ const _: () = assert!(size_of::<Question>() == 16);
 
 impl Pin {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self(1), Self(2), Self(3), Self(4)];
+    pub const ALL: [Self; 4] = [Self::A, Self::B, Self::C, Self::D];
 
     /// Takes the content of the register "Interrupt Pin": 1 to 4, where 0 says that there is none.
     #[must_use]
     pub const fn from_register(value: u8) -> Option<Self> {
-        if value >= 1 && value <= 4 { Some(Self(value)) } else { None }
+        match value {
+            1 => Some(Self::A),
+            2 => Some(Self::B),
+            3 => Some(Self::C),
+            4 => Some(Self::D),
+            _ => None,
+        }
+    }
+
+    /// Returns what the register "Interrupt Pin" holds.
+    #[must_use]
+    pub const fn register(self) -> u8 {
+        self.index() + 1
     }
 
     /// Returns 0 for INTA to 3 for INTD, as ACPI counts.
     #[must_use]
     pub const fn index(self) -> u8 {
-        self.0 - 1
+        self as u8
     }
 
     /// Returns the pin of the bridge that this pin of device number `device` behind it comes out at.
@@ -51,7 +72,12 @@ impl Pin {
     /// Spec: PCIE "INTx Interrupt Signaling - Rules".
     #[must_use]
     pub const fn behind_bridge(self, device: u8) -> Self {
-        Self(((self.index() & 3) + (device & 3)) % 4 + 1)
+        match ((self.index() & 3) + (device & 3)) % 4 {
+            0 => Self::A,
+            1 => Self::B,
+            2 => Self::C,
+            _ => Self::D,
+        }
     }
 }
 
@@ -65,7 +91,7 @@ impl Question {
         let mut copy = [0; MAX_DEPTH];
         copy.get_mut(..way.len())?.copy_from_slice(way);
         let depth = u8::try_from(way.len()).ok().filter(|depth| *depth > 0)?;
-        Some(Self { segment, root_bus, depth, way: copy, pin: pin.0, reserved: [0; 3] })
+        Some(Self { segment, root_bus, depth, way: copy, pin: pin.register(), reserved: [0; 3] })
     }
 
     /// Returns the way to the function; empty if the bytes are no question.
@@ -92,6 +118,7 @@ mod tests {
         assert_eq!(a.behind_bridge(1), b);
         assert_eq!(d.behind_bridge(1), a);
         assert_eq!(c.behind_bridge(31), b);
+        assert!(Pin::ALL.into_iter().all(|pin| Pin::from_register(pin.register()) == Some(pin)));
         assert_eq!(Pin::from_register(0), None);
         assert_eq!(Pin::from_register(5), None);
     }

@@ -56,8 +56,8 @@ pub enum Wake {
 pub enum HostTables {
     /// Nothing: they are not looked at.
     Ignored,
-    /// They are copied and measured.
-    Measured,
+    /// They are copied and measured, and say where lines lead of which the operator states nothing.
+    Routes,
 }
 
 /// Why the command line was refused.
@@ -125,7 +125,8 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
             Some(("echo", value)) => {
                 options.echo = value.parse().map_err(|_| Error::BadValue(word))?;
             }
-            Some(("acpi", "measured")) => options.tables = HostTables::Measured,
+            Some(("acpi", "off")) => options.tables = HostTables::Ignored,
+            Some(("acpi", "routes")) => options.tables = HostTables::Routes,
             Some(("acpi", _)) => return Err(Error::BadValue(word)),
             Some(("intx", value)) => options.state(value).ok_or(Error::BadValue(word))?,
             Some(("identity", value)) => {
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_host_s_tables_are_looked_at_if_asked_for() {
-        assert_eq!(parse(b"acpi=measured").unwrap().tables, HostTables::Measured);
+        assert_eq!(parse(b"acpi=routes").unwrap().tables, HostTables::Routes);
     }
 
     #[test]

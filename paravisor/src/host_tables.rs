@@ -11,8 +11,8 @@
 //!
 //! Spec: QEMU "fw_cfg".
 
-use alloc::vec;
-use core::fmt;
+use alloc::{vec, vec::Vec};
+use core::{fmt, ops::Range};
 
 use acpi_routes::{
     fw_cfg::{FwCfg, Ports},
@@ -76,6 +76,20 @@ impl<'a> HostTables<'a> {
         };
         let loaded = Loaded::run(memory, base, &script, fetch).map_err(Error::Script)?;
         Ok(Self { loaded, digest: sum.finalize().into() })
+    }
+
+    /// Returns where in the memory the tables lie that have AML.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::tables`].
+    pub fn places(&self) -> Result<Vec<Range<usize>>, Error> {
+        let (memory, _) = self.loaded.memory();
+        let place = |table: &&[u8]| {
+            let start = table.as_ptr().addr().wrapping_sub(memory.as_ptr().addr());
+            start..start + table.len()
+        };
+        Ok(self.tables()?.aml().iter().map(place).collect())
     }
 
     /// Finds the tables that say where interrupts lead.
@@ -225,6 +239,8 @@ mod tests {
         let tables = copied.tables().unwrap();
         assert_eq!(&tables.madt[..4], b"APIC");
         assert_eq!(tables.aml().len(), 1);
+        // The root pointer comes first, and each file begins on 64 bytes.
+        assert!(copied.places().unwrap().into_iter().eq(core::iter::once(64..64 + 36)));
     }
 
     #[test]

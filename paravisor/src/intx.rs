@@ -33,6 +33,8 @@ pub mod routing_registers;
 
 use core::fmt;
 
+pub use acpi_routes::{Pin, Polarity, Trigger};
+
 use crate::pci::address::Bdf;
 
 /// Where a device's pin leads.
@@ -48,53 +50,6 @@ pub struct Route {
     pub trigger: Trigger,
     /// Which voltage asks for it.
     pub polarity: Polarity,
-}
-
-/// A pin of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pin {
-    /// INTA#.
-    A,
-    /// INTB#.
-    B,
-    /// INTC#.
-    C,
-    /// INTD#.
-    D,
-}
-
-/// What is an interrupt on a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    /// A change.
-    Edge,
-    /// A state.
-    Level,
-}
-
-/// Which voltage asks for an interrupt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Polarity {
-    /// The high one.
-    High,
-    /// The low one.
-    Low,
-}
-
-impl Pin {
-    const ALL: [Self; 4] = [Self::A, Self::B, Self::C, Self::D];
-
-    /// From the register "Interrupt Pin". `None` if the device has no pin, or the value makes no sense.
-    #[must_use]
-    pub fn from_register(value: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(value.checked_sub(1)?)).copied()
-    }
-
-    /// For the register "Interrupt Pin".
-    #[must_use]
-    pub const fn register(self) -> u8 {
-        self as u8 + 1
-    }
 }
 
 impl Route {
@@ -123,6 +78,14 @@ impl Route {
         };
         parts.next().is_none().then_some(Self { bdf, pin, gsi, trigger, polarity })
     }
+
+    /// Whether `other` leads the same pin elsewhere: all functions of a device share its pins.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let device = |route: &Self| (route.bdf.0 >> 3, route.pin);
+        let line = |route: &Self| (route.gsi, route.trigger, route.polarity);
+        device(self) == device(other) && line(self) != line(other)
+    }
 }
 
 impl fmt::Display for Route {
@@ -148,6 +111,17 @@ mod tests {
         assert_eq!(route, Route { bdf, pin, gsi: 21, trigger, polarity });
         let text = "device=00:05.1 pin=B gsi=21 trigger=level polarity=low";
         assert_eq!(route.to_string(), text);
+    }
+
+    #[test]
+    fn a_pin_of_a_device_leads_to_one_place() {
+        let route = |text| Route::parse(text).unwrap();
+        let first = route("00:05.0,A,21,level,low");
+        assert!(route("00:05.1,A,20,level,low").contradicts(&first));
+        assert!(route("00:05.0,A,21,level,high").contradicts(&first));
+        for other in ["00:05.1,A,21,level,low", "00:05.1,B,20,level,low", "00:06.0,A,20,edge,low"] {
+            assert!(!route(other).contradicts(&first), "{other}");
+        }
     }
 
     #[test]

@@ -61,8 +61,11 @@ mod sent;
 /// What an exit leads to.
 mod exit;
 
-/// The host's ACPI tables.
+/// The host's ACPI tables, and what they say of lines.
 mod host_tables;
+
+/// The VM that runs their AML.
+mod aml_vm;
 
 /// L2's devices, between the host's and the relay.
 mod devices;
@@ -83,5 +86,6 @@ mod host_io_apic;
 mod end;
 
 pub(crate) use events::synic_hint;
+pub(crate) use host_tables::AmlVm;
 pub(crate) use run::run;
 pub(crate) use vm::prepare;

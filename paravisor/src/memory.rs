@@ -2,8 +2,8 @@
 //! The TD's memory: what the host says there is, accepted, and divided between L1 and L2.
 //!
 //! ```text
-//!  0                                             ram_end - 16 MiB        ram_end
-//!  |  L2: aliased into VM 1, read, write, execute |  L1: heap            |
+//!  0                                             ram_end - 20 MiB       ram_end - 16 MiB        ram_end
+//!  |  L2: aliased into VM 1, read, write, execute |  L1: the VM for AML  |  heap                 |
 //! ```
 //!
 //! Both halves are accepted before anything is put there: an accepted page is zero, and a page that
@@ -19,6 +19,9 @@ pub(crate) mod accept;
 
 /// Giving part of it to L2.
 pub(crate) mod alias;
+
+/// What is for the VM that runs AML.
+pub(crate) mod aml_vm;
 
 /// L2's part, as L1 reads and writes it.
 pub(crate) mod guest;

@@ -13,7 +13,9 @@ use tdvf::hob::{self, ResourceType};
 /// RAM above is left alone: devices and the image begin here.
 const RAM_LIMIT: u64 = 0xc000_0000;
 /// What L1 keeps.
-const OWN: u64 = 16 << 20;
+const OWN: u64 = 20 << 20;
+/// The part of it that is for the VM that runs AML: two pages of 2 MiB.
+const AML_VM: u64 = 2 * MIB2;
 const MIB2: u64 = 2 << 20;
 
 /// The TD's RAM, which begins at 0.
@@ -50,6 +52,19 @@ impl MemoryMap {
     pub const fn own(self) -> Range<u64> {
         self.ram_end - OWN..self.ram_end
     }
+
+    /// What of it is for the VM that runs AML, in whole pages of 2 MiB.
+    #[must_use]
+    pub const fn aml_vm(self) -> Range<u64> {
+        let own = self.own();
+        own.start..own.start + AML_VM
+    }
+
+    /// The rest of it.
+    #[must_use]
+    pub const fn heap(self) -> Range<u64> {
+        self.aml_vm().end..self.ram_end
+    }
 }
 
 fn is_ram(range: &hob::Range) -> bool {
@@ -83,7 +98,8 @@ mod tests {
             (0x80_4000, 0x800_0000, UNACCEPTED),
         ];
         let map = map(&list).unwrap();
-        assert_eq!((map.guest(), map.own()), (0..0x700_0000, 0x700_0000..0x800_0000));
+        assert_eq!((map.guest(), map.own()), (0..0x6c0_0000, 0x6c0_0000..0x800_0000));
+        assert_eq!((map.aml_vm(), map.heap()), (0x6c0_0000..0x700_0000, 0x700_0000..0x800_0000));
     }
 
     #[test]
@@ -99,7 +115,7 @@ mod tests {
     fn too_little_is_an_error() {
         assert_eq!(map(&[]), Err(TooSmall(0)));
         assert_eq!(map(&[(0x1000, 0x800_0000, UNACCEPTED)]), Err(TooSmall(0)));
-        assert_eq!(map(&[(0, 0x1ff_f000, UNACCEPTED)]), Err(TooSmall(0x1ff_f000)));
+        assert_eq!(map(&[(0, 0x27f_f000, UNACCEPTED)]), Err(TooSmall(0x27f_f000)));
     }
 
     #[test]

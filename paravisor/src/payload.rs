@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What came with the paravisor: the command lines and the guest.
 //!
-//! All of it is measured. The command lines, and a small guest, are in the image, which is mapped
+//! All of it is measured. The command lines, the program for AML, and a small guest, are in the image, which is mapped
 //! read-only. A large guest is in the TD's RAM, where the host added it before the TD ran: it is
 //! read there until L2 starts, and is L2's memory from then on.
 #![expect(unsafe_code, reason = "the payload is reached by address")]
@@ -21,6 +21,8 @@ pub(crate) struct Payload {
     pub(crate) command_line: &'static [u8],
     /// The guest.
     pub(crate) guest: Option<Guest>,
+    /// The program that runs the AML of the host's tables.
+    pub(crate) aml_vm: Option<&'static [u8]>,
 }
 
 /// The guest's files. Whoever has this is the only one to use RAM in which they are; it must be gone
@@ -55,6 +57,7 @@ impl Payload {
         Ok(Self {
             command_line: image_bytes(directory.command_line),
             guest: directory.guest.map(Guest),
+            aml_vm: directory.aml_vm.map(image_bytes),
         })
     }
 }

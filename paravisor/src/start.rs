@@ -14,8 +14,8 @@ use crate::{
     epitaph::give_up,
     heap,
     interrupt::{event_notify, synic},
-    l2,
-    memory::{accept, guest, map},
+    l2::{self, AmlVm},
+    memory::{accept, aml_vm::Pages, guest, map},
     paging,
     payload::Payload,
 };
@@ -52,7 +52,10 @@ pub(crate) extern "C" fn first(hand_off: u64) -> ! {
     event_notify::set_up(0);
     synic::ask();
     synic::set_up(0, info.shared_bit());
-    l2::prepare(&options, payload.guest, info.shared_bit());
+    // SAFETY: The range was accepted, and the heap begins behind it.
+    let pages = unsafe { Pages::take(&map.aml_vm()) };
+    let aml_vm = AmlVm { pages, program: payload.aml_vm };
+    l2::prepare(&options, payload.guest, aml_vm, info.shared_bit());
     boot::release_others();
     l2::run(0)
 }
@@ -100,7 +103,7 @@ fn take_memory(map: MemoryMap) {
         );
     }
     // SAFETY: The range has just been accepted and is nobody's yet.
-    unsafe { heap::init(map.own()) };
+    unsafe { heap::init(map.heap()) };
     // SAFETY: The range has just been accepted; nothing in L1 refers to it but, while L2 is loaded, the
     // payload's owner to the parts of the guest in it.
     unsafe { guest::set_end(map.guest().end) };

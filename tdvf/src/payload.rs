@@ -34,7 +34,7 @@ pub const RAM_START: u64 = 1 << 20;
 pub const RAM_LIMIT: u64 = 0xc000_0000;
 
 const MAGIC: [u8; 8] = *b"LYCHGATE";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Bytes of an encoded directory.
 pub const ENCODED: usize = size_of::<Encoded>();
@@ -48,6 +48,7 @@ struct Encoded {
     command_line: EncodedExtent,
     kernel: EncodedExtent,
     initrd: EncodedExtent,
+    aml_vm: EncodedExtent,
 }
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -57,7 +58,7 @@ struct EncodedExtent {
     length: U64,
 }
 
-const _: () = assert!(size_of::<Encoded>() == 64);
+const _: () = assert!(size_of::<Encoded>() == 80);
 
 /// Measured bytes, by guest physical address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub struct Directory {
     pub command_line: Extent,
     /// The guest to run, if there is one.
     pub guest: Option<Guest>,
+    /// The program that runs the AML of the host's tables, an ELF file; always in the image.
+    pub aml_vm: Option<Extent>,
 }
 
 /// A guest.
@@ -130,6 +133,7 @@ impl Directory {
             command_line: self.command_line.encode(),
             kernel: kernel.unwrap_or_default().encode(),
             initrd: initrd.unwrap_or_default().encode(),
+            aml_vm: self.aml_vm.unwrap_or_default().encode(),
         })
     }
 
@@ -150,20 +154,11 @@ impl Directory {
         if !command_line.in_image() {
             return Err(Error::Extent(command_line));
         }
-        let (kernel, initrd) = (Extent::decode(raw.kernel), Extent::decode(raw.initrd));
-        let nothing = Extent::default();
-        if raw.kind.get() == 0 {
-            let empty = (kernel, initrd) == (nothing, nothing);
-            return if empty {
-                Ok(Self { command_line, guest: None })
-            } else {
-                Err(Error::NoGuest)
-            };
+        let aml_vm = Extent::decode(raw.aml_vm).unless_nothing();
+        if let Some(outside) = aml_vm.filter(|aml_vm| !aml_vm.in_image()) {
+            return Err(Error::Extent(outside));
         }
-        let kind = GuestKind::from_number(raw.kind.get()).ok_or(Error::Kind(raw.kind.get()))?;
-        let initrd = if initrd == nothing { None } else { Some(initrd.check()?) };
-        let guest = Guest { kind, kernel: kernel.check()?, initrd };
-        Ok(Self { command_line, guest: Some(guest) })
+        Ok(Self { command_line, guest: Guest::decode(&raw)?, aml_vm })
     }
 }
 
@@ -184,6 +179,18 @@ impl GuestKind {
 }
 
 impl Guest {
+    fn decode(raw: &Encoded) -> Result<Option<Self>, Error> {
+        let (kernel, initrd) = (Extent::decode(raw.kernel), Extent::decode(raw.initrd));
+        let initrd = initrd.unless_nothing();
+        if raw.kind.get() == 0 {
+            let empty = (kernel.unless_nothing(), initrd) == (None, None);
+            return if empty { Ok(None) } else { Err(Error::NoGuest) };
+        }
+        let kind = GuestKind::from_number(raw.kind.get()).ok_or(Error::Kind(raw.kind.get()))?;
+        let initrd = initrd.map(Extent::check).transpose()?;
+        Ok(Some(Self { kind, kernel: kernel.check()?, initrd }))
+    }
+
     /// Returns where the last part that lies in the TD's RAM ends; 0 if none does.
     #[must_use]
     pub fn ram_end(&self) -> u64 {
@@ -210,6 +217,11 @@ impl Extent {
         let aligned = self.address.is_multiple_of(PAGE_SIZE as u64);
         let last = self.address.checked_add(self.length);
         aligned && self.address >= start && last.is_some_and(|last| last <= end)
+    }
+
+    /// Zeros stand for what is not there.
+    fn unless_nothing(self) -> Option<Self> {
+        (self != Self::default()).then_some(self)
     }
 
     fn check(self) -> Result<Self, Error> {

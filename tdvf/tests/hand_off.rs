@@ -97,6 +97,7 @@ fn directory() -> Directory {
             kernel: Extent { address: 0x480_0000, length: 0x1_2345 },
             initrd: Some(Extent { address: 0x481_3000, length: 0x2345 }),
         }),
+        aml_vm: Some(Extent { address: DIRECTORY - 0x5000, length: 0x2fff }),
     }
 }
 
@@ -111,14 +112,16 @@ fn a_directory_survives_the_round_trip() {
     let alone = Directory { guest: None, ..directory() };
     let elf = with_kernel(GuestKind::Elf, FLOOR, 0x1_2345);
     let multiboot = with_kernel(GuestKind::Multiboot, RAM_START, 1);
-    for directory in [directory(), alone, elf, multiboot] {
+    let without = Directory { aml_vm: None, ..directory() };
+    for directory in [directory(), alone, elf, multiboot, without] {
         assert_eq!(Directory::decode(&directory.encode()), Ok(directory));
     }
-    assert_eq!(&directory().encode()[..16], b"LYCHGATE\x02\0\0\0\x02\0\0\0");
+    assert_eq!(&directory().encode()[..16], b"LYCHGATE\x03\0\0\0\x02\0\0\0");
     assert_eq!(&elf.encode()[12..16], [1, 0, 0, 0]);
     assert_eq!(&multiboot.encode()[12..16], [3, 0, 0, 0]);
     assert_eq!(&alone.encode()[12..16], [0; 4]);
     assert_eq!(directory().encode()[32..40], 0x480_0000u64.to_le_bytes());
+    assert_eq!(directory().encode()[64..72], (DIRECTORY - 0x5000).to_le_bytes());
 }
 
 #[test]
@@ -159,6 +162,14 @@ fn the_command_line_is_in_the_image() {
 }
 
 #[test]
+fn the_program_for_aml_is_in_the_image() {
+    let aml_vm = Extent { address: RAM_START, length: 1 };
+    let directory = Directory { aml_vm: Some(aml_vm), ..directory() };
+    let refused = Err(payload::Error::Extent(aml_vm));
+    assert_eq!(Directory::decode(&directory.encode()), refused);
+}
+
+#[test]
 fn only_what_lies_in_ram_asks_for_ram() {
     assert_eq!(directory().guest.unwrap().ram_end(), 0x481_3000 + 0x2345);
     assert_eq!(with_kernel(GuestKind::Elf, FLOOR, 8).guest.unwrap().ram_end(), 0);
@@ -175,7 +186,7 @@ fn a_page_without_magic_or_of_another_version_is_refused() {
     assert_eq!(Directory::decode(&bytes), Err(payload::Error::Version(1)));
     bytes[0] = 0;
     assert_eq!(Directory::decode(&bytes), Err(payload::Error::Magic(*b"\0YCHGATE")));
-    assert_eq!(Directory::decode(&bytes[..63]), Err(payload::Error::Truncated));
+    assert_eq!(Directory::decode(&bytes[..79]), Err(payload::Error::Truncated));
 }
 
 proptest! {
@@ -198,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_directory_or_an_error(bytes in any::<[u8; 64]>(), good in any::<bool>()) {
+    fn any_bytes_are_a_directory_or_an_error(bytes in any::<[u8; 80]>(), good in any::<bool>()) {
         let mut bytes = bytes;
         if good {
             bytes[..32].copy_from_slice(&directory().encode()[..32]);

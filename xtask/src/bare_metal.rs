@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// The packages that are bare-metal programs.
-pub(crate) const PROGRAMS: [&str; 4] = ["tdx-emu", "paravisor", "relay-guest", "td-probe"];
+pub(crate) const PROGRAMS: [&str; 5] =
+    ["tdx-emu", "paravisor", "relay-guest", "aml-vm", "td-probe"];
 
 /// What the workspace's root is called in debug information, on whatever machine it was built.
 pub(crate) const REMAPPED_ROOT: &str = "/lychgate";

@@ -23,6 +23,8 @@ pub struct Builds {
     pub paravisor: PathBuf,
     /// The guest that the image carries.
     pub guest: PathBuf,
+    /// What runs the AML of the host's tables; part of the image.
+    pub aml_vm: PathBuf,
     /// What checks the TDX module in the paravisor's place.
     pub probe: PathBuf,
 }
@@ -44,7 +46,8 @@ impl Builds {
     /// Returns where they are once built.
     pub(crate) fn made() -> Self {
         let directory = paths::target().join(TARGET).join("release");
-        let [emulator, paravisor, guest, probe] = PROGRAMS.map(|program| directory.join(program));
-        Self { emulator, paravisor, guest, probe }
+        let programs = PROGRAMS.map(|program| directory.join(program));
+        let [emulator, paravisor, guest, aml_vm, probe] = programs;
+        Self { emulator, paravisor, guest, aml_vm, probe }
     }
 }

@@ -61,6 +61,7 @@ mod tests {
             emulator: "/e".into(),
             paravisor: "/p".into(),
             guest: "/g".into(),
+            aml_vm: "/a".into(),
             probe: "/q".into(),
         };
         let text = commands(&builds, 4321);

@@ -37,6 +37,12 @@ pub struct Guest {
     pub(crate) linux_version: Option<(u32, u32)>,
 }
 
+/// Returns what is loaded of the executable at `path`.
+pub(crate) fn loadable(path: &Path) -> Result<Vec<u8>> {
+    let (part, _) = elf::loadable_part(&read(path)?).context(|| path.display().to_string())?;
+    Ok(part)
+}
+
 impl Guest {
     /// Takes the guest that comes with the project.
     ///

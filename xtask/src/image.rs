@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  4 GiB - size            directory      4 GiB - 2 MiB                                 4 GiB
-//!  | guest | command line | zeros | page | the paravisor as linked ... metadata | reset vector |
+//!  | guest | AML's program | command line | page | the paravisor as linked ... metadata | reset vector |
 //! ```
 //!
 //! One boot firmware volume covers all of it, so the host measures all of it. What of the guest is
@@ -27,7 +27,7 @@ use crate::{
     Failure, Result,
     builds::Builds,
     failure::Context,
-    guest::{Guest, read},
+    guest::{Guest, loadable, read},
 };
 
 /// The end of the address range that firmware is mapped at.
@@ -86,7 +86,10 @@ impl Image {
         }
         let words = guest.paravisor_words;
         let command_line = format!("{} {words} -- {}", paravisor.trim(), guest_line.trim());
-        lay_out(&window, command_line.as_bytes(), Some(guest), relay_table)
+        let aml_vm = loadable(&builds.aml_vm)?;
+        let contents =
+            Contents { command_line: command_line.as_bytes(), guest: Some(guest), aml_vm: &aml_vm };
+        lay_out(&window, &contents, relay_table)
     }
 
     /// Puts the image of the probe together, which has neither command line nor guest.
@@ -97,7 +100,7 @@ impl Image {
     pub fn of_probe(builds: &Builds) -> Result<Self> {
         let window =
             window(&read(&builds.probe)?).context(|| builds.probe.display().to_string())?;
-        lay_out(&window, &[], None, None)
+        lay_out(&window, &Contents::default(), None)
     }
 }
 
@@ -146,23 +149,35 @@ fn relay_table(elf: &[u8]) -> Result<Option<RelayTable>> {
         .map(|symbol| RelayTable { address: symbol.address(), stride: symbol.size() / MAX_VCPUS }))
 }
 
+/// What an image has beside the paravisor.
+#[derive(Clone, Copy, Default)]
+struct Contents<'a> {
+    command_line: &'a [u8],
+    guest: Option<&'a Guest>,
+    /// The program that runs AML; empty if there is none.
+    aml_vm: &'a [u8],
+}
+
 fn lay_out(
     window: &[u8],
-    command_line: &[u8],
-    guest: Option<&Guest>,
+    contents: &Contents<'_>,
     relay_table: Option<RelayTable>,
 ) -> Result<Image> {
+    let Contents { command_line, guest, aml_vm } = *contents;
     let command_line_at = DIRECTORY - pages(command_line.len());
-    let placement = guest.map(|guest| Placement::of(guest, command_line_at)).transpose()?;
-    let lowest = placement.as_ref().map_or(command_line_at, |placement| placement.lowest_in_image);
+    let aml_vm_at = command_line_at - aml_vm.len().next_multiple_of(PAGE_SIZE) as u64;
+    let placement = guest.map(|guest| Placement::of(guest, aml_vm_at)).transpose()?;
+    let lowest = placement.as_ref().map_or(aml_vm_at, |placement| placement.lowest_in_image);
     let size = (TOP - lowest).next_multiple_of(GRANULE);
     let base = TOP - size;
     if base < FLOOR {
         return Err(Failure::new(format!("the command line has {} bytes", command_line.len())));
     }
+    let extent = |address, part: &[u8]| Extent { address, length: part.len() as u64 };
     let directory = Directory {
-        command_line: Extent { address: command_line_at, length: command_line.len() as u64 },
+        command_line: extent(command_line_at, command_line),
         guest: placement.as_ref().map(|placement| placement.guest),
+        aml_vm: (!aml_vm.is_empty()).then(|| extent(aml_vm_at, aml_vm)),
     };
     let in_ram = placement.as_ref().map_or(&[][..], |placement| &placement.in_ram);
     let before: u64 = in_ram.iter().map(|(_, part)| pages(part.len())).sum();
@@ -177,7 +192,12 @@ fn lay_out(
     }
     sections.push(Section::td_hob(TD_HOB.0, TD_HOB.1));
     let directory = directory.encode();
-    let own = [(command_line_at, command_line), (DIRECTORY, &directory), (WINDOW, window)];
+    let own = [
+        (aml_vm_at, aml_vm),
+        (command_line_at, command_line),
+        (DIRECTORY, &directory),
+        (WINDOW, window),
+    ];
     let guest = placement.as_ref().and_then(|placement| placement.in_image);
     for (address, part) in own.into_iter().chain(guest) {
         put(&mut bytes, firmware_at + (address - base), part)?;

@@ -8,14 +8,16 @@
 
 use core::fmt;
 
-use acpi_routes::vm::{self, GIVEN, OWN, PAGE_TABLES};
-use tdcall::{ExitReason, IoQualification, L2Exit};
+use acpi_routes::vm::{self, ANSWERS, GIVEN, OWN, PAGE_TABLES, STACK};
+use tdcall::{ExitReason, IoQualification, L2Exit, Status};
 
-use crate::width;
+use crate::{
+    elf::{self, Elf},
+    width,
+};
 
-/// Bytes of the page tables: root, pointers, directory.
-pub const TABLES: usize = 0x3000;
-
+/// The page tables are root, pointers, directory.
+const DIRECTORY: u64 = PAGE_TABLES + 0x2000;
 const LARGE_PAGE: u64 = 2 << 20;
 /// Present, writable, accessed.
 const TABLE: u64 = 0x23;
@@ -74,24 +76,67 @@ pub enum Ending {
     Memory(u64),
     /// It did something else.
     Other(ExitReason),
+    /// The module did not let it run.
+    NotRun(Status),
 }
 
-/// Makes the page tables, which will lie at [`PAGE_TABLES`] in the page at `own`; `given` is the other one's
-/// address. Both are aligned to 2 MiB.
+/// What is wrong with the VM's program, which came with the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadProgram {
+    /// It is no executable.
+    Elf(elf::Error),
+    /// It wants memory that is not for it, at this address.
+    Place(u64),
+}
+
+/// Clears the VM's own page and puts `program` and page tables into it, given the addresses of both its pages, which
+/// are aligned to 2 MiB. Returns where the program begins.
+///
+/// # Errors
+///
+/// If the program is none. Then the VM is not to be run.
+pub fn fill(page: &mut [u8], program: &[u8], own: u64, given: u64) -> Result<u64, BadProgram> {
+    page.fill(0);
+    let elf = Elf::parse(program).map_err(BadProgram::Elf)?;
+    for segment in elf.segments() {
+        let outside = BadProgram::Place(segment.gpa);
+        let range = segment.range();
+        if range.start < STACK || range.end > PAGE_TABLES {
+            return Err(outside);
+        }
+        put(page, range.start, segment.bytes).ok_or(outside)?;
+    }
+    put_page_tables(page, own, given).ok_or(BadProgram::Place(PAGE_TABLES))?;
+    Ok(elf.entry())
+}
+
+/// Returns the page of answers in the VM's own page.
 #[must_use]
-pub fn page_tables(own: u64, given: u64) -> [u8; TABLES] {
+pub fn answers(page: &[u8]) -> &[u8] {
+    page.get(width::index(ANSWERS - OWN.start)..).unwrap_or_default()
+}
+
+/// Copies bytes to where the VM has `address`.
+fn put(page: &mut [u8], address: u64, bytes: &[u8]) -> Option<()> {
+    let at = width::index(address.checked_sub(OWN.start)?);
+    page.get_mut(at..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(())
+}
+
+/// Puts the page tables at [`PAGE_TABLES`] into the page at `own`; `given` is the other one's address. Both are
+/// aligned to 2 MiB.
+fn put_page_tables(page: &mut [u8], own: u64, given: u64) -> Option<()> {
     let at = own + (PAGE_TABLES - OWN.start);
-    let mut bytes = [0; TABLES];
-    let entry = |address: u64| 0x2000 + 8 * width::index(address / LARGE_PAGE);
+    let entry = |address: u64| DIRECTORY + 8 * (address / LARGE_PAGE);
     for (place, value) in [
-        (0, (at + 0x1000) | TABLE),
-        (0x1000, (at + 0x2000) | TABLE),
+        (PAGE_TABLES, (at + 0x1000) | TABLE),
+        (PAGE_TABLES + 0x1000, (at + 0x2000) | TABLE),
         (entry(OWN.start), own | WRITABLE),
         (entry(GIVEN.start), given | READ_ONLY),
     ] {
-        bytes[place..place + 8].copy_from_slice(&value.to_le_bytes());
+        put(page, place, &value.to_le_bytes())?;
     }
-    bytes
+    Some(())
 }
 
 /// Returns what to do after an exit that left `rax`.
@@ -135,15 +180,28 @@ impl fmt::Display for Ending {
             Self::Time => f.write_str("it took too long"),
             Self::Exception => f.write_str("an exception"),
             Self::Memory(gpa) => write!(f, "a wild access: gpa={gpa:#x}"),
-            Self::Other(reason) => write!(f, "{reason}"),
+            Self::Other(reason) => write!(f, "it did what it may not: {reason}"),
+            Self::NotRun(status) => write!(f, "the module does not run it: {status}"),
+        }
+    }
+}
+
+impl fmt::Display for BadProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elf(error) => write!(f, "{error}"),
+            Self::Place(address) => write!(f, "{address:#x} is not for a program"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, Direction, Ending, Step, page_tables, step};
+    use super::{
+        Access, BadProgram, Direction, Ending, Step, answers, elf, fill, put_page_tables, step,
+    };
     use acpi_routes::vm::{ANSWERS, GIVEN, OWN, PAGE_TABLES, STACK};
+    use alloc::{vec, vec::Vec};
     use tdcall::{ExitReason, L2Exit};
 
     const OWN_PAGE: u64 = 0x1f00_0000;
@@ -155,7 +213,9 @@ mod tests {
 
     #[test]
     fn two_large_pages_are_mapped_and_nothing_else() {
-        let tables = page_tables(OWN_PAGE, GIVEN_PAGE);
+        let mut page = vec![0; 2 << 20];
+        put_page_tables(&mut page, OWN_PAGE, GIVEN_PAGE).unwrap();
+        let tables = &page[0x1f_c000..0x1f_f000];
         let root = OWN_PAGE + 0x1f_c000;
         let wanted = [
             (0, (root + 0x1000) | 0x23),
@@ -165,7 +225,7 @@ mod tests {
         ];
         for at in (0..tables.len()).step_by(8) {
             let found = wanted.iter().find(|(place, _)| *place == at);
-            assert_eq!(entry(&tables, at), found.map_or(0, |(_, value)| *value), "{at:#x}");
+            assert_eq!(entry(tables, at), found.map_or(0, |(_, value)| *value), "{at:#x}");
         }
     }
 
@@ -176,6 +236,45 @@ mod tests {
         for range in [OWN, GIVEN] {
             assert!(range.start.is_multiple_of(2 << 20) && range.end - range.start == 2 << 20);
         }
+    }
+
+    /// An executable whose one segment, of `size` bytes in memory, lies at `address` and begins with `code`.
+    fn program(address: u64, size: u64, code: &[u8]) -> Vec<u8> {
+        let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+        file.resize(16, 0);
+        file.extend([2, 0, 62, 0, 1, 0, 0, 0]);
+        file.extend([address, 64, 0].map(u64::to_le_bytes).concat());
+        file.extend([0, 64 | 56 << 16, 1, 0].map(u32::to_le_bytes).concat());
+        file.extend([1_u32, 5].map(u32::to_le_bytes).concat());
+        let length = code.len() as u64;
+        let header = [120, address, address, length, size, 4096];
+        file.extend(header.map(u64::to_le_bytes).concat());
+        file.extend(code);
+        file
+    }
+
+    #[test]
+    fn a_program_is_put_to_its_place_in_a_clear_page() {
+        let mut page = vec![0xff; 2 << 20];
+        let code = program(STACK + 0x1000, 0x2000, &[0xf4; 5]);
+        assert_eq!(fill(&mut page, &code, OWN_PAGE, GIVEN_PAGE), Ok(STACK + 0x1000));
+        let at = 0x8_1000;
+        assert_eq!(page[at..at + 6], [0xf4, 0xf4, 0xf4, 0xf4, 0xf4, 0]);
+        assert_eq!(entry(&page, 0x1f_e008), OWN_PAGE | 0xe3);
+        assert!(page[..at].iter().all(|byte| *byte == 0) && answers(&page) == [0; 4096]);
+    }
+
+    #[test]
+    fn a_program_that_wants_other_memory_is_refused() {
+        let mut page = vec![0; 2 << 20];
+        let mut try_at =
+            |address, size| fill(&mut page, &program(address, size, &[0xf4]), OWN_PAGE, GIVEN_PAGE);
+        assert_eq!(try_at(STACK, PAGE_TABLES - STACK), Ok(STACK));
+        assert_eq!(try_at(STACK - 1, 1), Err(BadProgram::Place(STACK - 1)));
+        assert_eq!(try_at(PAGE_TABLES - 1, 2), Err(BadProgram::Place(PAGE_TABLES - 1)));
+        assert_eq!(try_at(u64::MAX, 1), Err(BadProgram::Elf(elf::Error::Segment(u64::MAX))));
+        let refused = fill(&mut page, b"no", OWN_PAGE, GIVEN_PAGE).unwrap_err();
+        assert_eq!(refused, BadProgram::Elf(elf::Error::NotElf));
     }
 
     fn exit(reason: ExitReason, qualification: u64) -> L2Exit {

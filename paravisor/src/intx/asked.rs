@@ -11,13 +11,13 @@ use core::fmt;
 
 use acpi_routes::{Answer, Question, Unknown, request::MAX_QUESTIONS};
 
-use super::{Pin, Polarity, Route, Trigger};
+use super::{Pin, Route};
 use crate::{
     pci::{address::Bdf, machine::Register},
     width::{low8, low16},
 };
 
-const VENDOR: u8 = 0x00;
+const IDS: u8 = 0x00;
 const HEADER_TYPE: u8 = 0x0e;
 const INTERRUPT_PIN: u8 = 0x3d;
 
@@ -51,10 +51,20 @@ pub struct NoRoute {
     pub why: Unknown,
 }
 
-/// Looks which functions of bus 0 have a pin of which the operator has stated nothing. `config` reads the
-/// host's configuration space.
-pub fn questions(mut config: impl FnMut(Register) -> u32, stated: &[Route]) -> Vec<Asked> {
-    let mut asked = Vec::new();
+/// A function of the host's bus 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its address.
+    pub bdf: Bdf,
+    /// What it is: device 31:16, vendor 15:0.
+    pub id: u32,
+    /// Its pin, unless it has none or is a bridge, which L2 does not get.
+    pub pin: Option<Pin>,
+}
+
+/// Looks which functions the host's bus 0 has. `config` reads the host's configuration space.
+pub fn functions(mut config: impl FnMut(Register) -> u32) -> Vec<Function> {
+    let mut found = Vec::new();
     let mut siblings = false;
     for bdf in (0..FUNCTIONS).map(Bdf) {
         let is_first = bdf.0.is_multiple_of(SIBLINGS);
@@ -62,23 +72,26 @@ pub fn questions(mut config: impl FnMut(Register) -> u32, stated: &[Route]) -> V
             continue;
         }
         let mut read = |offset, size| config(Register { bdf, offset, size });
-        let is_there = low16(read(VENDOR, 2).into()) != NO_VENDOR;
+        let id = read(IDS, 4);
+        let is_there = low16(id.into()) != NO_VENDOR;
         let header = if is_there { low8(read(HEADER_TYPE, 1).into()) } else { 0 };
         if is_first {
             siblings = header & MULTI_FUNCTION != 0;
         }
-        // L2 gets no bridges.
-        if !is_there || header & LAYOUT != 0 || stated.iter().any(|route| route.bdf == bdf) {
-            continue;
-        }
-        let pin = low8(read(INTERRUPT_PIN, 1).into());
-        if asked.len() < MAX_QUESTIONS
-            && let Some(asks) = Asked::about(bdf, pin)
-        {
-            asked.push(asks);
+        if is_there {
+            let pin = if header & LAYOUT == 0 { read(INTERRUPT_PIN, 1) } else { 0 };
+            found.push(Function { bdf, id, pin: Pin::from_register(low8(pin.into())) });
         }
     }
-    asked
+    found
+}
+
+/// Returns what is asked: of each function with a pin of which the operator has stated nothing.
+#[must_use]
+pub fn questions(functions: &[Function], stated: &[Route]) -> Vec<Asked> {
+    let unknown = |function: &&Function| stated.iter().all(|route| route.bdf != function.bdf);
+    let asked = functions.iter().filter(unknown).filter_map(Asked::about);
+    asked.take(MAX_QUESTIONS).collect()
 }
 
 /// Returns what the tables answer, for each pin that was asked about.
@@ -89,25 +102,16 @@ pub fn routes(
     asked.iter().zip(answer.routes()).map(|(asked, answer)| {
         let Asked { bdf, pin, .. } = *asked;
         let answer = answer.map_err(|why| NoRoute { bdf, pin, why })?;
-        let trigger = match answer.trigger {
-            acpi_routes::Trigger::Edge => Trigger::Edge,
-            acpi_routes::Trigger::Level => Trigger::Level,
-        };
-        let polarity = match answer.polarity {
-            acpi_routes::Polarity::High => Polarity::High,
-            acpi_routes::Polarity::Low => Polarity::Low,
-        };
-        Ok(Route { bdf, pin, gsi: answer.gsi, trigger, polarity })
+        let acpi_routes::Route { gsi, trigger, polarity, .. } = answer;
+        Ok(Route { bdf, pin, gsi, trigger, polarity })
     })
 }
 
 impl Asked {
-    /// `None` if the function has no pin.
-    fn about(bdf: Bdf, pin: u8) -> Option<Self> {
-        let on_root_bus = [low8(bdf.0.into())];
-        let asked = acpi_routes::Pin::from_register(pin)?;
-        let question = Question::new(0, 0, &on_root_bus, asked)?;
-        Some(Self { bdf, pin: Pin::from_register(pin)?, question })
+    fn about(function: &Function) -> Option<Self> {
+        let Function { bdf, pin: Some(pin), .. } = *function else { return None };
+        let question = Question::new(0, 0, &[low8(bdf.0.into())], pin)?;
+        Some(Self { bdf, pin, question })
     }
 }
 
@@ -120,7 +124,7 @@ impl fmt::Display for NoRoute {
 
 #[cfg(test)]
 mod tests {
-    use super::{NoRoute, questions, routes};
+    use super::{Asked, Function, NoRoute, functions, questions, routes};
     use crate::{
         intx::{Pin, Polarity, Route, Trigger},
         pci::{address::Bdf, machine::Register},
@@ -143,9 +147,9 @@ mod tests {
 
     fn config(register: Register) -> u32 {
         let found = MACHINE.iter().find(|(bdf, ..)| *bdf == register.bdf.0);
-        let Some((_, header, pin)) = found else { return 0xffff };
+        let Some((_, header, pin)) = found else { return u32::MAX };
         match (register.offset, register.size) {
-            (0, 2) => 0x8086,
+            (0, 4) => 0x1237_8086,
             (0x0e, 1) => u32::from(*header),
             (0x3d, 1) => u32::from(*pin),
             other => panic!("{other:?}"),
@@ -160,16 +164,27 @@ mod tests {
         polarity: Polarity::High,
     };
 
+    fn asked(stated: &[Route]) -> Vec<Asked> {
+        questions(&functions(config), stated)
+    }
+
     fn pins(stated: &[Route]) -> Vec<(u16, Pin)> {
-        questions(config, stated).iter().map(|asked| (asked.bdf.0, asked.pin)).collect()
+        asked(stated).iter().map(|asked| (asked.bdf.0, asked.pin)).collect()
+    }
+
+    #[test]
+    fn every_function_is_found() {
+        let found = functions(config);
+        let bridge = Function { bdf: Bdf(0x18), id: 0x1237_8086, pin: None };
+        assert_eq!((found.len(), found[4]), (6, bridge));
     }
 
     #[test]
     fn every_function_with_a_pin_is_asked_about() {
         assert_eq!(pins(&[]), [(0x08, Pin::A), (0x10, Pin::B), (0x13, Pin::D)]);
-        let asked = questions(config, &[]);
+        let asked = asked(&[]);
         assert_eq!(asked[2].question.way(), [0x13]);
-        assert_eq!(asked[2].question.pin(), acpi_routes::Pin::from_register(4));
+        assert_eq!(asked[2].question.pin(), Some(Pin::D));
     }
 
     #[test]
@@ -179,11 +194,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_route_or_a_reason() {
-        let asked = questions(config, &[STATED]);
+        let asked = asked(&[STATED]);
         let route = acpi_routes::Route {
             gsi: 21,
-            trigger: acpi_routes::Trigger::Level,
-            polarity: acpi_routes::Polarity::Low,
+            trigger: Trigger::Level,
+            polarity: Polarity::Low,
             source: Source::Link,
         };
         let mut page = vec![0; 4096];

@@ -26,10 +26,7 @@ use tdcall::{
 };
 use x86_64::registers::model_specific::Msr;
 
-use super::{
-    fields::{IA32E_GUEST, Refused, read, write, write_id, write_masked},
-    vm::VM,
-};
+use super::fields::{IA32E_GUEST, L2, Refused, Vmcs, write_id};
 
 /// A set of controls: what L1 wants, what it may change.
 struct Controls {
@@ -70,50 +67,80 @@ const SECONDARY: Controls = Controls {
     clear: 1 << 2 | 1 << 10 | 1 << 11 | 1 << 13 | 1 << 16 | 1 << 22 | 1 << 26 | 1 << 27,
 };
 
+/// What a VM reaches without an exit to L1.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    ctls: L2Ctls,
+    msrs: Msrs,
+}
+
+/// Which MSRs a VM accesses by itself.
+#[derive(Clone, Copy, Debug)]
+enum Msrs {
+    /// Those that the processor keeps for it.
+    Native,
+    /// None.
+    None,
+}
+
 /// Sets up this CPU's part of L2, before its first entry.
 pub(super) fn set_up(page: &'static VirtualApicPage) -> Result<(), Refused> {
-    write_id(l2_ctls(VM), L2Ctls::ENABLE_SHARED_EPTP.bits(), L2Ctls::all().bits())?;
-    set_msr_bitmap()?;
-    PRIMARY.apply()?;
-    SECONDARY.apply()?;
-    write(Field::XSS_EXITING_BITMAP, 0)?;
-    write(Field::TPR_THRESHOLD, 0)?;
+    apply(L2, Reach { ctls: L2Ctls::ENABLE_SHARED_EPTP, msrs: Msrs::Native }, page)
+}
+
+/// Sets up a VM that reaches neither memory that the host shares nor any MSR. It has no use for `page`, but the module
+/// wants one.
+pub(super) fn set_up_bare(vmcs: Vmcs, page: &'static VirtualApicPage) -> Result<(), Refused> {
+    apply(vmcs, Reach { ctls: L2Ctls::empty(), msrs: Msrs::None }, page)
+}
+
+fn apply(vmcs: Vmcs, reach: Reach, page: &'static VirtualApicPage) -> Result<(), Refused> {
+    write_id(l2_ctls(vmcs.vm()), reach.ctls.bits(), L2Ctls::all().bits())?;
+    if matches!(reach.msrs, Msrs::Native) {
+        set_msr_bitmap(vmcs)?;
+    }
+    PRIMARY.apply(vmcs)?;
+    SECONDARY.apply(vmcs)?;
+    vmcs.write(Field::XSS_EXITING_BITMAP, 0)?;
+    vmcs.write(Field::TPR_THRESHOLD, 0)?;
     let page = core::ptr::from_ref(page).expose_provenance();
-    write_masked(Field::VIRTUAL_APIC_ADDRESS, width::wide(page), !0xfff)?;
-    write(Field::PAGE_FAULT_ERROR_CODE_MASK, 0)?;
-    write(Field::PAGE_FAULT_ERROR_CODE_MATCH, 0)?;
-    write(Field::CR3_TARGET_COUNT, 0)?;
-    write(Field::CR0_GUEST_HOST_MASK, CR0_OWNED)?;
-    write(Field::CR4_GUEST_HOST_MASK, CR4_OWNED)?;
-    write_masked(Field::VM_ENTRY_CONTROLS, 0, IA32E_GUEST)?;
+    vmcs.write_masked(Field::VIRTUAL_APIC_ADDRESS, width::wide(page), !0xfff)?;
+    vmcs.write(Field::PAGE_FAULT_ERROR_CODE_MASK, 0)?;
+    vmcs.write(Field::PAGE_FAULT_ERROR_CODE_MATCH, 0)?;
+    vmcs.write(Field::CR3_TARGET_COUNT, 0)?;
+    vmcs.write(Field::CR0_GUEST_HOST_MASK, CR0_OWNED)?;
+    vmcs.write(Field::CR4_GUEST_HOST_MASK, CR4_OWNED)?;
+    vmcs.write_masked(Field::VM_ENTRY_CONTROLS, 0, IA32E_GUEST)?;
     for bitmap in [
         Field::EOI_EXIT_BITMAP_0,
         Field::EOI_EXIT_BITMAP_1,
         Field::EOI_EXIT_BITMAP_2,
         Field::EOI_EXIT_BITMAP_3,
     ] {
-        write(bitmap, 0)?;
+        vmcs.write(bitmap, 0)?;
     }
-    // There is no L2 translation yet that could be wrong; a refusal only means no L2 VM, and the
+    // There is no translation of the VM yet that could be wrong; a refusal only means no such VM, and the
     // first entry says that better.
-    let _ = tdg::vp_invept(&Instruction, L2Vms::from(VM));
+    let _ = tdg::vp_invept(&Instruction, L2Vms::from(vmcs.vm()));
     Ok(())
 }
 
 impl Controls {
-    fn apply(&self) -> Result<(), Refused> {
-        let current = width::low32(read(self.field)?);
+    fn apply(&self, vmcs: Vmcs) -> Result<(), Refused> {
+        let current = width::low32(vmcs.read(self.field)?);
         // SAFETY: The module lets L1 read its virtual capability MSRs.
         let capability = unsafe { Msr::new(self.capability).read() };
         let (must, may) = (width::low32(capability), width::high32(capability));
         let wanted = ((current | self.set) & !self.clear | must) & may;
         let value = wanted & self.writable | current & !self.writable;
-        write_masked(self.field, value.into(), self.writable.into())
+        vmcs.write_masked(self.field, value.into(), self.writable.into())
     }
 }
 
-/// Takes the registers that L2 accesses by itself out of the bitmap, in which all bits are set.
-fn set_msr_bitmap() -> Result<(), Refused> {
+/// Takes the registers that L2 accesses by itself out of the bitmap, in which all bits are set. Never inlined: the
+/// bitmap is built on the stack.
+#[inline(never)]
+fn set_msr_bitmap(vmcs: Vmcs) -> Result<(), Refused> {
     let mut words = [u64::MAX; MSR_BITMAP_WORDS as usize];
     let bits = BitSlice::<_, Lsb0>::from_slice_mut(&mut words);
     let mut pass = |word: u16, mask: u64| {
@@ -128,7 +155,7 @@ fn set_msr_bitmap() -> Result<(), Refused> {
         pass(place.write_word, place.mask);
     }
     for (number, word) in (0..).zip(words).filter(|(_, word)| *word != u64::MAX) {
-        if let Some(field) = l2_msr_bitmap(VM, number) {
+        if let Some(field) = l2_msr_bitmap(vmcs.vm(), number) {
             write_id(field, word, u64::MAX)?;
         }
     }

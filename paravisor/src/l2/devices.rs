@@ -82,22 +82,35 @@ pub(super) fn lend_among(cpus: u32) {
 
 /// Gives devices their lines, as `routes` say. Returns where they lead in L2's machine. Of a device that
 /// gets none, L2 sees no pin.
-pub(super) fn assign_lines(routes: impl Iterator<Item = Route>, shared_bit: u64) -> Vec<Wire> {
+pub(super) fn assign_lines(routes: &[Route], shared_bit: u64) -> Vec<Wire> {
     let mut wires = Vec::new();
-    for route in routes {
-        let Route { bdf, pin, .. } = route;
-        let register = Register { bdf, offset: INTERRUPT_PIN, size: 1 };
-        let found = Host::default().config_read(register);
+    for (index, route) in routes.iter().enumerate() {
+        let Route { bdf, pin, .. } = *route;
+        let found = host_read(Register { bdf, offset: INTERRUPT_PIN, size: 1 });
         if Pin::from_register(width::low8(found.into())) != Some(pin) {
             warn!("intx refused: {route}: the host says that its pin is {found:#x}");
             continue;
         }
-        if let Some(gsi) = io_apic::assign(&route, shared_bit) {
+        if let Some(other) = routes.iter().take(index).find(|other| route.contradicts(other)) {
+            warn!("intx refused: {route}: of the same pin it is said: {other}");
+            continue;
+        }
+        if let Some(gsi) = io_apic::assign(route, shared_bit) {
             BUS.lock().show_pin(bdf, pin);
             wires.push(Wire { bdf, pin, gsi: width::low32(width::wide(gsi)) });
         }
     }
     wires
+}
+
+/// Reads the host's configuration space, as it is.
+pub(super) fn host_read(register: Register) -> u32 {
+    Host::default().config_read(register)
+}
+
+/// Writes the host's configuration space.
+pub(super) fn host_write(register: Register, value: u32) {
+    Host::default().config_write(register, value);
 }
 
 /// L2 reads a port of the bus.

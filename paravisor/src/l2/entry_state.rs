@@ -12,9 +12,7 @@ use paravisor::{
 use tdcall::{L2EnterGuestState, md::l2_vmcs::Field};
 
 use super::{
-    fields::{
-        CR0_WRITABLE, CR4_WRITABLE, EFER_WRITABLE, IA32E_GUEST, Refused, write, write_masked,
-    },
+    fields::{CR0_WRITABLE, CR4_WRITABLE, EFER_WRITABLE, IA32E_GUEST, L2, Refused, Vmcs},
     load::Start,
 };
 
@@ -89,7 +87,7 @@ pub(super) fn first(
 
 /// 32-bit protected mode with flat segments and without paging.
 fn protected(state: &mut L2EnterGuestState, entry: u32, eax: u32, ebx: u32) -> Result<(), Refused> {
-    reset(CR0_PE | CR0_ET, FLAT_CODE, FLAT_DATA)?;
+    reset(L2, CR0_PE | CR0_ET, FLAT_CODE, FLAT_DATA)?;
     *state = L2EnterGuestState {
         rax: eax.into(),
         rbx: ebx.into(),
@@ -106,36 +104,42 @@ pub(super) fn long(
     (entry, argument): (u64, u64),
     tables: u64,
 ) -> Result<(), Refused> {
-    reset(CR0_PE | CR0_ET, LONG_CODE, FLAT_DATA)?;
-    write(Field::GDTR_BASE, tables + long_mode::DESCRIPTORS)?;
-    write(Field::GDTR_LIMIT, long_mode::DESCRIPTORS_LIMIT)?;
-    write(Field::CR3, tables)?;
-    set_cr4(CR4_PAE)?;
-    set_cr0(CR0_PE | CR0_ET | CR0_NE | CR0_WP | CR0_PG)?;
-    write_masked(Field::IA32_EFER, LONG, EFER_WRITABLE)?;
-    write_masked(Field::VM_ENTRY_CONTROLS, IA32E_GUEST, IA32E_GUEST)?;
+    set_long(L2, tables)?;
+    L2.write(Field::GDTR_BASE, tables + long_mode::DESCRIPTORS)?;
+    L2.write(Field::GDTR_LIMIT, long_mode::DESCRIPTORS_LIMIT)?;
     *state = L2EnterGuestState { rsi: argument, rip: entry, ..L2EnterGuestState::new() };
     Ok(())
+}
+
+/// A CPU in 64-bit mode with the page tables at `tables`, without descriptors of segments or interrupts: it keeps the
+/// segments that it has, and every exception is a triple fault.
+pub(super) fn set_long(vmcs: Vmcs, tables: u64) -> Result<(), Refused> {
+    reset(vmcs, CR0_PE | CR0_ET, LONG_CODE, FLAT_DATA)?;
+    vmcs.write(Field::CR3, tables)?;
+    set_cr4(vmcs, CR4_PAE)?;
+    set_cr0(vmcs, CR0_PE | CR0_ET | CR0_NE | CR0_WP | CR0_PG)?;
+    vmcs.write_masked(Field::IA32_EFER, LONG, EFER_WRITABLE)?;
+    vmcs.write_masked(Field::VM_ENTRY_CONTROLS, IA32E_GUEST, IA32E_GUEST)
 }
 
 /// A CPU that was woken: real mode at `page` of the first megabyte.
 pub(super) fn woken(state: &mut L2EnterGuestState, page: u8) -> Result<(), Refused> {
     let base = u64::from(page) << 12;
     let code = Descriptor { selector: u16::from(page) << 8, base, limit: 0xffff, rights: 0x9b };
-    reset(CR0_ET, code, REAL_DATA)?;
+    reset(L2, CR0_ET, code, REAL_DATA)?;
     *state = L2EnterGuestState { rdx: SIGNATURE, ..L2EnterGuestState::new() };
     Ok(())
 }
 
 /// Everything that is not in the state page.
-fn reset(cr0: u64, code: Descriptor, data: Descriptor) -> Result<(), Refused> {
-    set_control_registers(cr0)?;
-    CS.set(code)?;
+fn reset(vmcs: Vmcs, cr0: u64, code: Descriptor, data: Descriptor) -> Result<(), Refused> {
+    set_control_registers(vmcs, cr0)?;
+    CS.set(vmcs, code)?;
     for segment in DATA {
-        segment.set(data)?;
+        segment.set(vmcs, data)?;
     }
-    LDTR.set(NO_TABLE)?;
-    TR.set(BUSY_TASK)?;
+    LDTR.set(vmcs, NO_TABLE)?;
+    TR.set(vmcs, BUSY_TASK)?;
     for (field, value) in [
         (Field::GDTR_BASE, 0),
         (Field::GDTR_LIMIT, 0xffff),
@@ -152,39 +156,39 @@ fn reset(cr0: u64, code: Descriptor, data: Descriptor) -> Result<(), Refused> {
         (Field::IA32_PAT, PAT_AFTER_RESET),
         (Field::DR7, DR7_AFTER_RESET),
     ] {
-        write(field, value)?;
+        vmcs.write(field, value)?;
     }
-    write_masked(Field::IA32_DEBUGCTL, 0, 0xffc7)
+    vmcs.write_masked(Field::IA32_DEBUGCTL, 0, 0xffc7)
 }
 
-fn set_control_registers(cr0: u64) -> Result<(), Refused> {
-    write_masked(Field::VM_ENTRY_CONTROLS, 0, IA32E_GUEST)?;
-    write_masked(Field::IA32_EFER, 0, EFER_WRITABLE)?;
-    set_cr0(cr0)?;
-    set_cr4(0)?;
-    write(Field::CR3, 0)
+fn set_control_registers(vmcs: Vmcs, cr0: u64) -> Result<(), Refused> {
+    vmcs.write_masked(Field::VM_ENTRY_CONTROLS, 0, IA32E_GUEST)?;
+    vmcs.write_masked(Field::IA32_EFER, 0, EFER_WRITABLE)?;
+    set_cr0(vmcs, cr0)?;
+    set_cr4(vmcs, 0)?;
+    vmcs.write(Field::CR3, 0)
 }
 
-fn set_cr0(value: u64) -> Result<(), Refused> {
+fn set_cr0(vmcs: Vmcs, value: u64) -> Result<(), Refused> {
     let Some(split) = split_cr0(value) else { return Ok(()) };
-    write_masked(Field::CR0, split.register, CR0_WRITABLE)?;
-    write(Field::CR0_READ_SHADOW, split.shadow)
+    vmcs.write_masked(Field::CR0, split.register, CR0_WRITABLE)?;
+    vmcs.write(Field::CR0_READ_SHADOW, split.shadow)
 }
 
-fn set_cr4(value: u64) -> Result<(), Refused> {
+fn set_cr4(vmcs: Vmcs, value: u64) -> Result<(), Refused> {
     let Some(split) = split_cr4(value) else { return Ok(()) };
-    write_masked(Field::CR4, split.register, CR4_WRITABLE)?;
-    write(Field::CR4_READ_SHADOW, split.shadow)
+    vmcs.write_masked(Field::CR4, split.register, CR4_WRITABLE)?;
+    vmcs.write(Field::CR4_READ_SHADOW, split.shadow)
 }
 
 impl Segment {
-    fn set(self, descriptor: Descriptor) -> Result<(), Refused> {
+    fn set(self, vmcs: Vmcs, descriptor: Descriptor) -> Result<(), Refused> {
         let values = [
             descriptor.selector.into(),
             descriptor.base,
             descriptor.limit.into(),
             descriptor.rights.into(),
         ];
-        self.fields.into_iter().zip(values).try_for_each(|(field, value)| write(field, value))
+        self.fields.into_iter().zip(values).try_for_each(|(field, value)| vmcs.write(field, value))
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Fields of L2's VMCS and of the virtual CPU, on this CPU.
+//! Fields of an L2 VM's VMCS and of the virtual CPU, on this CPU.
 //!
 //! A refusal is a value: the caller decides whether it ends L2. Fields of which the module keeps some
 //! bits are written through the mask of the others.
@@ -10,7 +10,7 @@
 use core::fmt;
 
 use tdcall::{
-    Instruction, Status,
+    Instruction, Status, VmIndex,
     md::{
         FieldId,
         l2_vmcs::{Field, field_id},
@@ -42,26 +42,60 @@ pub(super) const EFER_WRITABLE: u64 = 0x0501;
 /// VM-entry controls: IA-32e mode guest.
 pub(super) const IA32E_GUEST: u64 = 1 << 9;
 
+/// The VMCS of one L2 VM.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Vmcs(VmIndex);
+
+/// That of L2.
+pub(super) const L2: Vmcs = Vmcs::of(VM);
+
+impl Vmcs {
+    /// Returns that of `vm`.
+    pub(super) const fn of(vm: VmIndex) -> Self {
+        Self(vm)
+    }
+
+    /// Returns whose it is.
+    pub(super) const fn vm(self) -> VmIndex {
+        self.0
+    }
+
+    /// Reads a field.
+    pub(super) fn read(self, field: Field) -> Result<u64, Refused> {
+        let field = field_id(self.0, field);
+        tdg::vp_rd(&Instruction, field).map_err(|status| Refused { field, status })
+    }
+
+    /// Writes all of a field.
+    pub(super) fn write(self, field: Field, value: u64) -> Result<(), Refused> {
+        self.write_masked(field, value, u64::MAX)
+    }
+
+    /// Writes the bits in `mask` of a field.
+    pub(super) fn write_masked(self, field: Field, value: u64, mask: u64) -> Result<(), Refused> {
+        write_id(field_id(self.0, field), value, mask)
+    }
+}
+
 /// Reads a field of L2's VMCS.
 pub(super) fn read(field: Field) -> Result<u64, Refused> {
-    let field = field_id(VM, field);
-    tdg::vp_rd(&Instruction, field).map_err(|status| Refused { field, status })
+    L2.read(field)
 }
 
 /// Writes all of a field of L2's VMCS.
 pub(super) fn write(field: Field, value: u64) -> Result<(), Refused> {
-    write_masked(field, value, u64::MAX)
+    L2.write(field, value)
 }
 
 /// Writes the bits in `mask` of a field of L2's VMCS.
 pub(super) fn write_masked(field: Field, value: u64, mask: u64) -> Result<(), Refused> {
-    write_id(field_id(VM, field), value, mask)
+    L2.write_masked(field, value, mask)
 }
 
 /// Writes the bits in `mask` of a field of the virtual CPU.
 pub(super) fn write_id(field: FieldId, value: u64, mask: u64) -> Result<(), Refused> {
-    // SAFETY: 1. The only addresses written are the virtual-APIC page, which is made for L2, and CR3,
-    // which the module confines to private memory L2 has aliases of. 2. Values come from the
+    // SAFETY: 1. The only addresses written are virtual-APIC pages, which are made for an L2 VM each, and CR3,
+    // which the module confines to private memory that the VM has aliases of. 2. Values come from the
     // constants and checks of the callers, which make a state the processor enters. 3. No field
     // written here is about L1.
     unsafe { tdg::vp_wr(&Instruction, field, value, mask) }

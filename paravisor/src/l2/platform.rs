@@ -43,7 +43,9 @@ impl Others {
     }
 }
 
-/// Fills the platform area of an L2 of `cpus` CPUs. `None` if that is more than fits.
+/// Fills the platform area of an L2 of `cpus` CPUs. `None` if that is more than fits. Never inlined: page tables are
+/// built on the stack, which has nothing else of that size.
+#[inline(never)]
 pub(super) fn lay_out(cpus: u32, wake: Wake, wires: &[Wire]) -> Option<Others> {
     let mut ram = GuestRam::get();
     let area = PlatformArea::below(ram.end());

@@ -2,6 +2,8 @@
 //! What all CPUs of L2 have in common, and its making.
 #![expect(unsafe_code, reason = "memory is given to L2")]
 
+use alloc::vec::Vec;
+
 use log::info;
 use paravisor::{
     command_line::{HostTables, Options},
@@ -10,9 +12,12 @@ use paravisor::{
 };
 use spin::Once;
 use tdcall::{Instruction, VmIndex, md, tdg};
+use tdvf::payload::GuestKind;
 
 use super::{
-    devices, events, host_tables, hyperv,
+    devices, events,
+    host_tables::{self, AmlVm},
+    hyperv,
     load::{self, Start},
     platform,
 };
@@ -60,17 +65,24 @@ pub(super) struct Vm {
 }
 
 /// Makes L2 ready to run: memory, payload, parameters.
-pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u64) {
+pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, aml_vm: AmlVm, shared_bit: u64) {
     let vms = tdg::vm_rd(&Instruction, md::tdcs::NUM_L2_VMS).unwrap_or(0);
     if vms == 0 {
         give_up(format_args!("the TD has no L2 VM"));
     }
     let Some(guest) = guest else { give_up(format_args!("the image has no guest")) };
-    if options.tables == HostTables::Measured {
-        host_tables::measure();
+    let megahertz = frequency();
+    let millisecond = megahertz * CRYSTAL_HZ / 1000;
+    let mut routes: Vec<_> = options.routes.into_iter().flatten().collect();
+    // A kernel that is not told of TDX sees no device.
+    let has_devices = options.identity != Identity::Kvm || guest.kind() != GuestKind::Linux;
+    if options.tables == HostTables::Routes && has_devices {
+        let host = host_tables::Host { vms, shared_bit, millisecond };
+        let found = host_tables::routes(&routes, aml_vm, host);
+        routes.extend(found);
     }
     let cpus = options.cpus.unwrap_or(u32::MAX).min(cpus::count());
-    let wires = devices::assign_lines(options.routes.into_iter().flatten(), shared_bit);
+    let wires = devices::assign_lines(&routes, shared_bit);
     let Some(others) = platform::lay_out(cpus, options.wake, &wires) else {
         give_up(format_args!("there is no room to tell L2 of its machine"));
     };
@@ -78,7 +90,7 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
         Ok(start) => start,
         Err(error) => give_up(format_args!("payload: {error}")),
     };
-    if options.identity == Identity::Kvm && matches!(start, Start::Linux { .. }) {
+    if !has_devices {
         devices::hide_functions();
     }
     devices::lend_among(cpus);
@@ -88,15 +100,14 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, shared_bit: u
     if let Err((gpa, status)) = unsafe { alias::give(VM, ram, Rights::All) } {
         give_up(format_args!("page {gpa:#x} cannot be given to L2: {status}"));
     }
-    let megahertz = frequency();
     info!("ready: cpus={cpus} ram={:#x} {start}", GuestRam::get().end());
     L2.call_once(|| Vm {
         cpus,
         shared_bit,
         timer_ratio: megahertz,
-        quote_ticks: u64::from(options.quote_timeout) * (megahertz * CRYSTAL_HZ / 1000),
+        quote_ticks: u64::from(options.quote_timeout) * millisecond,
         echo: options.echo,
-        millisecond: megahertz * CRYSTAL_HZ / 1000,
+        millisecond,
         identity: options.identity,
         hyperv: hyperv::constants(megahertz, CRYSTAL_HZ),
         start,

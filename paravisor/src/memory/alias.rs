@@ -30,7 +30,8 @@ pub(crate) enum Rights {
 ///
 /// # Safety
 ///
-/// No Rust reference to memory in the range exists or will exist.
+/// As long as the VM may write the range, no Rust reference to memory in it exists, and no mutable one as long as the
+/// VM may read it.
 pub(crate) unsafe fn give(
     vm: VmIndex,
     range: Range<u64>,

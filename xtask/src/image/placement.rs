@@ -11,7 +11,7 @@ use crate::{Failure, Result, guest::Guest};
 const ALIGNMENT: u64 = 2 << 20;
 
 /// What the TD needs behind the guest's files: room for what L1 tells the guest, and L1's own memory.
-const BEHIND: u64 = (2 << 20) + (16 << 20);
+const BEHIND: u64 = (2 << 20) + (20 << 20);
 
 /// Where a guest's files are put.
 #[derive(Debug)]

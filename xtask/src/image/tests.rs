@@ -6,7 +6,7 @@ use tdvf::{
     payload::{Directory, Extent, GuestKind},
 };
 
-use super::{DIRECTORY, FLOOR, Image, TOP, WINDOW, guest_of, lay_out, offset, window};
+use super::{Contents, DIRECTORY, FLOOR, Image, TOP, WINDOW, guest_of, lay_out, offset, window};
 use crate::{
     Result,
     guest::{Guest, test_elf as elf},
@@ -43,7 +43,8 @@ fn guest(kind: GuestKind, kernel: Vec<u8>, initrd: Option<Vec<u8>>) -> Guest {
 
 fn image_of(guest: Option<&Guest>) -> Result<Image> {
     let window = vec![0; offset(TOP - WINDOW).unwrap()];
-    lay_out(&window, b"log=info -- count=1", guest, None)
+    let contents = Contents { command_line: b"log=info -- count=1", guest, aml_vm: &[9; 4097] };
+    lay_out(&window, &contents, None)
 }
 
 /// The bytes that a TD started from the image has at an address.
@@ -71,9 +72,11 @@ fn the_directory_leads_to_command_line_and_guest() {
     let directory = directory(&image);
     let (line, guest) = (directory.command_line, directory.guest.unwrap());
     assert_eq!(at(&image, line.address, line.length), b"log=info -- count=1");
+    let aml_vm = directory.aml_vm.unwrap();
+    assert_eq!(at(&image, aml_vm.address, aml_vm.length), [9; 4097]);
     assert_eq!(at(&image, guest.kernel.address, guest.kernel.length), [7; 5000]);
     assert_eq!((guest.kind, guest.initrd), (GuestKind::Elf, None));
-    assert_eq!(image.least_memory, 36);
+    assert_eq!(image.least_memory, 40);
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn linux_and_every_initrd_are_in_ram_behind_what_the_kernel_uses() {
     assert_eq!(sections.len(), 4);
     let found = guest_of(&parse(&image.bytes).unwrap());
     assert_eq!(found, Some(placed));
-    assert_eq!(image.least_memory, 38, "0x120_3000, 18 MiB, and up to 2 MiB");
+    assert_eq!(image.least_memory, 42, "0x120_3000, 22 MiB, and up to 2 MiB");
     let elf = guest(GuestKind::Elf, vec![7; 5000], Some(vec![8; 3]));
     let placed = directory(&image_of(Some(&elf)).unwrap()).guest.unwrap();
     assert!(placed.kernel.in_image());
@@ -99,7 +102,7 @@ fn linux_and_every_initrd_are_in_ram_behind_what_the_kernel_uses() {
 
 #[test]
 fn what_no_loader_would_map_below_4_gib_is_in_ram() {
-    let most = offset(DIRECTORY - FLOOR).unwrap() - 4096;
+    let most = offset(DIRECTORY - FLOOR).unwrap() - 3 * 4096;
     let place = |length: usize| {
         let guest = guest(GuestKind::Elf, vec![1; length], None);
         directory(&image_of(Some(&guest)).unwrap()).guest.unwrap().kernel

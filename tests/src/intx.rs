@@ -4,6 +4,9 @@
 //! Three parties count: the guest, the paravisor and the host. By level each interrupt that the host has
 //! told of has one end that it was told of, and L2 took as many as it ended.
 
+/// A card without messages.
+mod card;
+
 use libtest_mimic::Trial;
 use xtask::debian_kernel::Series;
 use xtask::machine::{Exit, Outcome};
@@ -18,6 +21,7 @@ const SCRIPT: &str = include_str!("intx/script");
 /// The line of QEMU's `edu`, which is device 1; another one that is device 5 shares it.
 const GSI: u32 = 21;
 const FIRST: &str = "intx=00:01.0,A,21,level,high";
+const EDGE: &str = "intx=00:01.0,A,21,edge,high";
 const SECOND: &str = "intx=00:05.0,A,21,level,high";
 
 /// The scenarios of this theme.
@@ -29,12 +33,19 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         .into();
     all.extend([
         scenario("intx::none_sticks_after_100_changes_of_mask_and_cpu", moved),
+        scenario(
+            "intx::none_sticks_after_masking_600_times_around_what_is_pending_or_gone",
+            masked,
+        ),
         scenario("intx::two_devices_share_a_line", shared),
+        scenario("intx::an_edge_is_an_interrupt_without_an_end", edges),
+        scenario("intx::a_line_by_edge_works_at_a_pin_by_level", edges_at_a_level),
         scenario("intx::a_line_that_is_not_the_td_s_is_refused_and_the_rest_goes_on", refused),
         scenario("intx::a_device_whose_line_nobody_knows_has_no_pin", unknown),
         scenario("intx::a_host_that_raises_lines_of_nobody_is_counted", strays),
         scenario("intx::linux_drives_two_disks_on_a_line_beside_one_with_msi_x", linux),
     ]);
+    all.extend(card::scenarios());
     all
 }
 
@@ -64,6 +75,57 @@ fn moved() -> Verdict {
         check!(on_their_way <= 34 && line.ended == line.told, "the host counted {line:?}");
         Ok(())
     })
+}
+
+/// Two devices of a line, whose pin is masked and opened in six cases a hundred times each; in one of them
+/// it is masked while its interrupt is on its way, which may then be told twice.
+fn masked() -> Verdict {
+    let stand = Stand::new(2, "scenario=intx:masked count=100 wait=poll");
+    let stand = stand.paravisor_option(FIRST).paravisor_option(SECOND);
+    stand.qemu_options(&["-device", "edu,addr=5"]).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        for case in ["pending", "gone", "both", "one-gone", "on-its-way", "spurious"] {
+            said(outcome, "L2 | ", &format!("result masked case={case} rounds=100 "))?;
+        }
+        let line = line(outcome)?;
+        check!(line.told == line.ended && line.told >= 1000, "the host counted {line:?}");
+        Ok(())
+    })
+}
+
+/// The operator says edge. L2's pin is one of edges, too: nobody ends anything. What is raised while the pin
+/// is masked is lost, as with any chip, and the next one comes.
+fn edges() -> Verdict {
+    let stand = Stand::new(2, "scenario=intx:edges count=1000 wait=poll");
+    stand.paravisor_option(EDGE).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        said(outcome, "L1 | ", "intx: device=00:01.0 pin=A gsi=21 trigger=edge polarity=high")?;
+        said(outcome, "L2 | ", "result intx devices=1 raised=1100 taken=1100 handled=1000")?;
+        said(outcome, "L1 | ", "line: gsi=21 l2_pin=16 told=1000 ended=0")?;
+        check!(!said_of_eoi(outcome), "an edge was ended");
+        let line = line(outcome)?;
+        check!((line.told, line.ended) == (1000, 0), "the host counted {line:?}");
+        Ok(())
+    })
+}
+
+/// The same line at a pin that L2 has by level, as `_PRT` has it: L2 ends each, and the host hears of none.
+fn edges_at_a_level() -> Verdict {
+    let stand = Stand::new(2, "scenario=intx:plain count=1000 wait=poll");
+    stand.paravisor_option(EDGE).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        said(outcome, "L2 | ", "result intx devices=1 raised=1000 taken=1000 handled=1000")?;
+        said(outcome, "L1 | ", "line: gsi=21 l2_pin=16 told=1000 ended=0")?;
+        said(outcome, "L1 | ", "exits: reason=VIRTUALIZED_EOI count=1000")?;
+        let line = line(outcome)?;
+        check!((line.told, line.ended) == (1000, 0), "the host counted {line:?}");
+        Ok(())
+    })
+}
+
+/// Whether L2 was left for the end of an interrupt.
+fn said_of_eoi(outcome: &Outcome) -> bool {
+    outcome.console.iter().any(|line| line.contains("reason=VIRTUALIZED_EOI"))
 }
 
 /// Both raise at once, over and over, beside a device with MSI-X that the doorbell's peer rings.
@@ -157,13 +219,7 @@ fn linux() -> Verdict {
     }
     stand.run(|outcome| {
         ended(outcome, &Exit::SUCCESS)?;
-        let counted = |at: &str| -> Result<(u64, u64), String> {
-            let prefix = format!("result intx at={at} count=");
-            let mut lines = outcome.report.guest.iter();
-            let count = lines.find_map(|line| line.strip_prefix(&prefix)?.parse::<u64>().ok());
-            let told = outcome.report.told_at(&prefix);
-            count.zip(told).ok_or_else(|| format!("no count at {at}"))
-        };
+        let counted = |at| counted(outcome, &format!("result intx at={at} count="));
         let (begin, alone, moved) = (counted("begin")?, counted("alone")?, counted("moved")?);
         let (count, told) = (alone.0 - begin.0, alone.1 - begin.1);
         check!(count == READS && told == READS, "{count} counted, {told} told, of {READS}");
@@ -175,6 +231,14 @@ fn linux() -> Verdict {
         check!(messages >= READS, "{messages} interrupts of the disk with MSI-X");
         said(outcome, "L1 | info  ", "line: gsi=22 l2_pin=16")
     })
+}
+
+/// What Linux has counted in its line that begins with `prefix`, and what the host had told by then.
+fn counted(outcome: &Outcome, prefix: &str) -> Result<(u64, u64), String> {
+    let mut lines = outcome.report.guest.iter();
+    let count = lines.find_map(|line| line.strip_prefix(prefix)?.parse::<u64>().ok());
+    let told = outcome.report.told_at(prefix);
+    count.zip(told).ok_or_else(|| format!("no line \"{prefix}…\""))
 }
 
 /// The host's figures of the one line that interrupts.

@@ -73,6 +73,13 @@ impl Device {
         }
     }
 
+    /// Takes back what the device has raised, whether or not a handler does so meanwhile; it is not counted.
+    pub(crate) fn take_back(&self) {
+        if let Some(registers) = self.registers.get() {
+            registers.write(INTERRUPT_ACKNOWLEDGE, u32::MAX);
+        }
+    }
+
     /// How often something was taken back.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Acquire)

@@ -7,6 +7,11 @@
 //! | plain  | `count` interrupts, spread over the CPUs                                          |
 //! | moved  | `count` changes of the pin's mask and CPU around an interrupt                     |
 //! | shared | `count` rounds in which all devices of the line raise at once                     |
+//! | masked | `count` times each case of masking and opening the pin, with two devices: `masked` |
+//! | edges  | `count` interrupts at a pin by edge, and 100 that are lost because it is masked   |
+
+/// The pin is masked and opened.
+mod masked;
 
 use super::machine::Machine;
 use crate::console::line;
@@ -18,6 +23,8 @@ use crate::{handled, wait};
 
 /// Active low, as the tables say of such lines.
 const LOW: u32 = 1 << 13;
+/// Edges that a masked pin loses.
+const LOST: u32 = 100;
 const OPEN: u32 = LEVEL | LOW | LINE as u32;
 
 /// Runs `part`.
@@ -29,6 +36,8 @@ pub(crate) fn run(part: &str, machine: &Machine<'_>) -> Result<(), Failure> {
         "plain" => plain(chip, first, machine.count(200), cpus)?,
         "moved" => moved(chip, first, machine.count(100), cpus)?,
         "shared" if devices.len() > 1 => shared(chip, devices, machine.count(100), cpus)?,
+        "masked" if devices.len() > 1 => masked::run(chip, devices, machine.count(100), cpus)?,
+        "edges" => edges(chip, first, machine.count(200), cpus)?,
         _ => return Err(Failure::NoScenario),
     };
     wait::poll_until("the end of a level", || chip.entry(PIN) & REMOTE_IRR == 0)?;
@@ -62,6 +71,31 @@ fn plain(chip: IoApic, device: &Device, count: u32, cpus: u8) -> Result<u64, Fai
         wait::poll_until("the end of a level", || chip.entry(PIN) & REMOTE_IRR == 0)?;
     }
     Ok(count.into())
+}
+
+/// By edge, spread over the CPUs. Then the pin is masked while the device raises: what no edge says when the pin
+/// opens never comes, and the next edge does. Returns how many were raised.
+fn edges(chip: IoApic, device: &Device, count: u32, cpus: u8) -> Result<u64, Failure> {
+    for round in 0..count {
+        let [cpu, ..] = (round % u32::from(cpus)).to_le_bytes();
+        chip.turn(PIN, u32::from(LINE), cpu);
+        if round % (count / LOST) == 0 {
+            let handled = handled::of(LINE);
+            chip.turn(PIN, u32::from(LINE) | MASKED, cpu);
+            device.raise();
+            wait::until_quiet(wait::SHORT / 100);
+            chip.turn(PIN, u32::from(LINE), cpu);
+            wait::until_quiet(wait::SHORT / 100);
+            device.acknowledge();
+            if handled::of(LINE) != handled {
+                return Err(Failure::NotSilent { handled: handled::of(LINE) - handled });
+            }
+        }
+        let before = device.taken();
+        device.raise();
+        wait::poll_until("an edge", || device.taken() > before)?;
+    }
+    Ok(u64::from(count) + u64::from(LOST))
 }
 
 /// In turn: it is raised before the pin opens on another CPU; it is raised and taken back while the pin

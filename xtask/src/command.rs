@@ -10,6 +10,9 @@ mod image;
 /// Which guest.
 mod guest_options;
 
+/// Takes the tables of a machine.
+mod tables;
+
 /// Boots Linux kernels over and over.
 mod boots;
 
@@ -57,6 +60,8 @@ enum Command {
     Run(run::Options),
     /// Build the image, its measurements and checksums
     Image(image::Options),
+    /// Take the ACPI tables of a machine of QEMU's, to give them to a TD
+    Tables(tables::Options),
     /// Boot Linux kernels over and over, each beside a boot directly on QEMU
     Boots(boots::Options),
     /// Measure the relay beside the alternatives: a table, JSON, and a page with plots
@@ -95,6 +100,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(options) => run::run(&options),
         Command::Image(options) => image::run(&options),
+        Command::Tables(options) => tables::run(&options),
         Command::Boots(options) => boots::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Stress(options) => stress::run(&options),

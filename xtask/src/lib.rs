@@ -65,6 +65,9 @@ mod install;
 /// The machine emulator.
 pub mod qemu;
 
+/// ACPI tables that a TD is given in place of the machine's.
+pub mod host_tables;
+
 /// One run: a machine, what it printed, how it ended.
 pub mod machine;
 

@@ -33,6 +33,7 @@ use crate::{
     Result,
     builds::Builds,
     failure::Context,
+    host_tables::HostTables,
     image::{Image, RelayTable},
     qemu::Qemu,
     report::Report,
@@ -63,6 +64,8 @@ pub struct Machine {
     pub options: Vec<String>,
     /// More words for QEMU.
     pub qemu_options: Vec<String>,
+    /// ACPI tables in place of the machine's own.
+    pub tables: Option<HostTables>,
     /// Whether the console is shown while it runs.
     pub console: Console,
 }
@@ -97,6 +100,7 @@ impl Default for Machine {
             limit: Duration::from_secs(60),
             options: Vec::new(),
             qemu_options: Vec::new(),
+            tables: None,
             console: Console::Quiet,
         }
     }
@@ -124,6 +128,9 @@ impl Machine {
         let files = Files::new(scratch.path(), emulator);
         fs::write(&files.image, image).context(|| "cannot write the image".to_owned())?;
         fs::write(&files.console, "").context(|| "cannot write the console".to_owned())?;
+        if let Some(tables) = &self.tables {
+            tables.write(scratch.path())?;
+        }
         let peer = Peer::start(&files.bell, DOORBELLS)
             .context(|| "cannot start the doorbell's peer".to_owned())?;
         let diagnostics = fs::File::create(&files.diagnostics)

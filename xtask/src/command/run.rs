@@ -30,6 +30,7 @@ use crate::{
     debugger,
     failure::Context,
     guest::read,
+    host_tables::HostTables,
     image::{Image, RelayTable},
     machine::{Clock, Console, Machine},
     progress::say,
@@ -64,6 +65,10 @@ pub(super) struct Options {
     /// What the emulated host speaks
     #[arg(long, value_name = "FLAVOUR", default_value = "ghci", value_parser = ["ghci", "hyperv"])]
     host: String,
+    /// ACPI tables to show the TD in place of the machine's: a directory with the files `tables`,
+    /// `table-loader` and `rsdp` of QEMU's firmware configuration; see `cargo xtask tables`
+    #[arg(long, value_name = "DIRECTORY")]
+    tables: Option<PathBuf>,
     /// More words for the emulator's command line
     #[arg(long, value_name = "WORDS", default_value = "")]
     emulator: String,
@@ -103,7 +108,9 @@ struct Subject {
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
-    let subject = subject(options)?;
+    let tables = options.tables.as_deref().map(HostTables::read).transpose()?;
+    let mut subject = subject(options)?;
+    subject.machine.tables = tables;
     let qemu = Qemu::find(options.qemu.as_deref())?;
     if options.gdb {
         let command = debugger::prepare(&subject.builds, options.gdb_port)?;
@@ -181,6 +188,7 @@ fn machine(options: &Options, prepared: &Prepared, disk: Option<&Attached>) -> M
         trace: options.trace.is_some(),
         limit,
         qemu_options,
+        tables: None,
         console: if options.verbose { Console::Live } else { Console::Quiet },
     }
 }

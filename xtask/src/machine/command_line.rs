@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Clock, DOORBELLS, Machine};
-use crate::{image::RelayTable, qemu::Qemu};
+use crate::{host_tables::HostTables, image::RelayTable, qemu::Qemu};
 
 /// MiB that the emulator takes beside the TD's.
 const EMULATOR_MEMORY: u32 = 512;
@@ -18,6 +18,7 @@ const LEAST_MEMORY: u32 = 1024;
 /// The files of a run.
 #[derive(Debug)]
 pub(super) struct Files {
+    directory: PathBuf,
     pub(super) emulator: PathBuf,
     pub(super) image: PathBuf,
     pub(super) console: PathBuf,
@@ -29,6 +30,7 @@ pub(super) struct Files {
 impl Files {
     pub(super) fn new(directory: &Path, emulator: &Path) -> Self {
         Self {
+            directory: directory.to_owned(),
             emulator: emulator.to_owned(),
             image: directory.join("image.fd"),
             console: directory.join("console"),
@@ -50,7 +52,7 @@ pub(super) fn arguments(
     let mut words: Vec<OsString> = [
         "-accel tcg -M q35 -display none -nodefaults -no-reboot",
         "-device intel-iommu,intremap=off",
-        "-device isa-debug-exit,iobase=0xf4,iosize=4 -device edu",
+        "-device isa-debug-exit,iobase=0xf4,iosize=4",
     ]
     .iter()
     .flat_map(|line| line.split(' '))
@@ -63,8 +65,10 @@ pub(super) fn arguments(
     pair("-cpu", qemu.cpu().into());
     pair("-serial", join("file:", &files.console, ""));
     pair("-debugcon", join("file:", &files.report, ""));
+    let [edu, bell] = slots(machine);
+    pair("-device", format!("edu{edu}").into());
     pair("-chardev", join("socket,path=", &files.bell, ",id=bell"));
-    pair("-device", format!("ivshmem-doorbell,vectors={DOORBELLS},chardev=bell").into());
+    pair("-device", format!("ivshmem-doorbell,vectors={DOORBELLS},chardev=bell{bell}").into());
     pair("-kernel", files.emulator.clone().into());
     pair("-initrd", files.image.clone().into());
     pair("-append", emulator_options(machine, relay_table).into());
@@ -74,7 +78,16 @@ pub(super) fn arguments(
         pair("-rtc", "base=2026-01-01T00:00:00,clock=vm".into());
     }
     words.extend(machine.qemu_options.iter().map(OsString::from));
+    if machine.tables.is_some() {
+        words.extend(HostTables::qemu_options(&files.directory).map(OsString::from));
+    }
     words
+}
+
+/// Where our own devices go. The first place is that of the ISA bridge of an i440FX, if the TD sees one.
+fn slots(machine: &Machine) -> [&'static str; 2] {
+    let mut words = machine.options.iter().flat_map(|words| words.split(' '));
+    if words.any(|word| word == "bridge=piix3") { [",addr=4", ",addr=2"] } else { [""; 2] }
 }
 
 /// Returns the emulator's command line.
@@ -104,6 +117,7 @@ mod tests {
 
     use super::{Files, arguments};
     use crate::{
+        host_tables::HostTables,
         image::RelayTable,
         machine::{Clock, Machine},
         qemu::{Qemu, Version},
@@ -126,8 +140,8 @@ mod tests {
             " -device intel-iommu,intremap=off ",
             " -m 1412 -smp 4 -cpu max,+svm,phys-bits=48 ",
             " -serial file:/run/console -debugcon file:/run/report ",
-            " -device isa-debug-exit,iobase=0xf4,iosize=4 -device edu ",
-            " -chardev socket,path=/run/bell,id=bell -device ivshmem-doorbell,vectors=48,chardev=bell ",
+            " -device isa-debug-exit,iobase=0xf4,iosize=4 ",
+            " -device edu -chardev socket,path=/run/bell,id=bell -device ivshmem-doorbell,vectors=48,chardev=bell ",
             " -kernel /emulator -initrd /run/image.fd -append flavour=ghci memory=900 log=info trace=1 \
              relay_table=0xfff00000 relay_stride=1024",
         ] {
@@ -142,6 +156,17 @@ mod tests {
         let line = line(&machine, 10);
         let clocks = "-icount shift=0,sleep=off -seed 42 -rtc base=2026-01-01T00:00:00,clock=vm";
         assert!(line.ends_with(clocks), "{line}");
+    }
+
+    #[test]
+    fn other_tables_are_files_and_another_bridge_has_its_place() {
+        let tables = HostTables { tables: vec![], loader: vec![], rsdp: vec![] };
+        let options = vec!["log=info bridge=piix3".to_owned()];
+        let line = line(&Machine { tables: Some(tables), options, ..Machine::default() }, 10);
+        let loader = " -fw_cfg name=opt/org.lychgate/acpi/loader,file=/run/table-loader ";
+        for words in [loader, " -device edu,addr=4 ", ",chardev=bell,addr=2 "] {
+            assert!(line.contains(words), "{line}");
+        }
     }
 
     #[test]

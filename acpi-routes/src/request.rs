@@ -32,6 +32,15 @@ const QUESTIONS: usize = TABLES + MAX_TABLES * size_of::<Place>();
 const MAGIC: u32 = u32::from_le_bytes(*b"ASKS");
 const VERSION: u16 = 1;
 
+/// Who is to run the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interpreter {
+    /// Our own, which has limits.
+    Own,
+    /// A crate, which has none, and does not do all tables: for comparison.
+    Crate,
+}
+
 /// What the page begins with.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -40,7 +49,8 @@ pub struct Header {
     version: U16,
     tables: U16,
     questions: U16,
-    reserved: [u8; 6],
+    interpreter: U16,
+    reserved: [u8; 4],
 }
 
 /// Where a table lies, from the page's beginning on.
@@ -62,6 +72,8 @@ pub struct Request<'a> {
     memory: &'a [u8],
     places: &'a [Place],
     questions: &'a [u8],
+    /// Who is to run the tables.
+    pub interpreter: Interpreter,
 }
 
 /// Writes the page. `tables` are counted from the page's beginning. `None` if there are too many of
@@ -70,6 +82,7 @@ pub fn write(
     page: &mut [u8],
     tables: impl IntoIterator<Item = Range<usize>>,
     questions: &[Question],
+    interpreter: Interpreter,
 ) -> Option<()> {
     let page = page.get_mut(..PAGE)?;
     page.fill(0);
@@ -90,7 +103,8 @@ pub fn write(
         version: VERSION.into(),
         tables: count.into(),
         questions: u16::try_from(questions.len()).ok()?.into(),
-        reserved: [0; 6],
+        interpreter: interpreter.number().into(),
+        reserved: [0; 4],
     };
     head.copy_from_slice(header.as_bytes());
     Some(())
@@ -106,11 +120,12 @@ impl<'a> Request<'a> {
         if header.magic != MAGIC || header.version != VERSION || questions > MAX_QUESTIONS {
             return None;
         }
+        let interpreter = Interpreter::of(header.interpreter.get())?;
         let (places, _) = <[Place]>::ref_from_prefix_with_elems(rest, MAX_TABLES).ok()?;
         let places = places.get(..tables)?;
         let length = questions * size_of::<Question>();
         let questions = memory.get(QUESTIONS..)?.get(..length)?;
-        let request = Self { memory, places, questions };
+        let request = Self { memory, places, questions, interpreter };
         (request.tables().count() == tables).then_some(request)
     }
 
@@ -131,14 +146,51 @@ impl<'a> Request<'a> {
     }
 }
 
+impl Interpreter {
+    const fn number(self) -> u16 {
+        match self {
+            Self::Own => 0,
+            Self::Crate => 1,
+        }
+    }
+
+    const fn of(number: u16) -> Option<Self> {
+        match number {
+            0 => Some(Self::Own),
+            1 => Some(Self::Crate),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
 
+    use core::ops::Range;
     use std::{vec, vec::Vec};
 
-    use super::{MAX_QUESTIONS, MAX_TABLES, PAGE, Request, write};
+    use super::{Interpreter, MAX_QUESTIONS, MAX_TABLES, PAGE, Request};
     use crate::{Pin, Question};
+
+    fn write(
+        page: &mut [u8],
+        tables: impl IntoIterator<Item = Range<usize>>,
+        questions: &[Question],
+    ) -> Option<()> {
+        super::write(page, tables, questions, Interpreter::Own)
+    }
+
+    #[test]
+    fn whoever_is_to_run_the_tables_is_known() {
+        let mut page = vec![0; PAGE];
+        for interpreter in [Interpreter::Own, Interpreter::Crate] {
+            super::write(&mut page, [], &[], interpreter).unwrap();
+            assert_eq!(Request::read(&page).unwrap().interpreter, interpreter);
+        }
+        page[10] = 2;
+        assert!(Request::read(&page).is_none());
+    }
 
     fn question(device: u8) -> Question {
         Question::new(0, 0, &[device << 3], Pin::ALL[1]).unwrap()

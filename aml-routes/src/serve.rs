@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! All that a VM for AML does: reads a request, runs the tables, writes the answers.
 
-use acpi_routes::{Question, Unknown, encode, encode_failure, request::Request};
+use acpi_routes::{
+    Question, Unknown, encode, encode_failure,
+    request::{self, Request},
+};
 use alloc::vec::Vec;
 
 use crate::{
-    Fault, Machine,
+    ByCrate, Evaluator, Fault, Machine,
     interpreter::{Interpreter, Limits},
     router::Router,
 };
@@ -24,21 +27,37 @@ pub struct Served {
 /// answered.
 pub fn serve(
     memory: &[u8],
-    machine: impl Machine,
+    machine: impl Machine + Send + 'static,
     limits: Limits,
     page: &mut [u8],
 ) -> Option<Served> {
     let request = Request::read(memory)?;
     let questions: Vec<Question> = request.questions().collect();
     let tables: Vec<_> = request.tables().collect();
-    let interpreter = match Interpreter::load(&tables, machine, limits) {
-        Ok(interpreter) => interpreter,
+    match request.interpreter {
+        request::Interpreter::Own => {
+            let interpreter = Interpreter::load(&tables, machine, limits);
+            Some(answer(interpreter, &questions, page))
+        }
+        request::Interpreter::Crate => {
+            let by_crate = ByCrate::load(&tables, machine).map_err(|_| Fault::Crate);
+            Some(answer(by_crate, &questions, page))
+        }
+    }
+}
+
+fn answer<E: Evaluator>(
+    loaded: Result<E, Fault>,
+    questions: &[Question],
+    page: &mut [u8],
+) -> Served {
+    let mut router = match loaded {
+        Ok(evaluator) => Router::new(evaluator),
         Err(fault) => {
             let answers = encode_failure(page, questions.len(), Unknown::Tables);
-            return Some(Served { answers, failure: Some(fault) });
+            return Served { answers, failure: Some(fault) };
         }
     };
-    let mut router = Router::new(interpreter);
     let answers: Vec<_> = questions.iter().map(|question| router.answer(question)).collect();
-    Some(Served { answers: encode(page, &answers), failure: router.failure() })
+    Served { answers: encode(page, &answers), failure: router.failure() }
 }

@@ -278,11 +278,15 @@ fn tables_that_are_used_up_answer_nothing() {
 }
 
 /// Memory with a request of these questions about the tables, and the page of answers to it.
-fn served(tables: &[u8], questions: &[Question]) -> (Option<Served>, Vec<u8>) {
+fn served(
+    tables: &[u8],
+    questions: &[Question],
+    interpreter: request::Interpreter,
+) -> (Option<Served>, Vec<u8>) {
     let mut memory = vec![0; request::PAGE];
     memory.extend(tables);
     let place = request::PAGE..memory.len();
-    request::write(&mut memory, core::iter::once(place), questions).unwrap();
+    request::write(&mut memory, core::iter::once(place), questions, interpreter).unwrap();
     let mut page = vec![0; 4096];
     let served = serve(&memory, OFF, Limits::default(), &mut page);
     (served, page)
@@ -291,16 +295,18 @@ fn served(tables: &[u8], questions: &[Question]) -> (Option<Served>, Vec<u8>) {
 #[test]
 fn a_request_is_answered_by_a_page() {
     let ask = |device: u8| Question::new(0, 0, &[device << 3], Pin::ALL[0]).unwrap();
-    let (done, page) = served(&dsdt(), &[ask(1), ask(5)]);
-    assert_eq!(done, Some(Served { answers: 2, failure: None }));
-    let answer = Answer::check(&page, 2, |gsi| gsi == 17).unwrap();
-    assert!(answer.routes().eq([by_table(17), Err(Unknown::NoEntry)]));
+    for interpreter in [request::Interpreter::Own, request::Interpreter::Crate] {
+        let (done, page) = served(&dsdt(), &[ask(1), ask(5)], interpreter);
+        assert_eq!(done, Some(Served { answers: 2, failure: None }));
+        let answer = Answer::check(&page, 2, |gsi| gsi == 17).unwrap();
+        assert!(answer.routes().eq([by_table(17), Err(Unknown::NoEntry)]));
+    }
 }
 
 #[test]
 fn a_request_about_tables_that_are_none_is_answered_all_the_same() {
     let question = Question::new(0, 0, &[1 << 3], Pin::ALL[0]).unwrap();
-    let (done, page) = served(&[0; 8], &[question; 3]);
+    let (done, page) = served(&[0; 8], &[question; 3], request::Interpreter::Own);
     assert_eq!(done, Some(Served { answers: 3, failure: Some(Fault::Truncated) }));
     let answer = Answer::check(&page, 3, |_| false).unwrap();
     assert!(answer.routes().eq([Err(Unknown::Tables); 3]));

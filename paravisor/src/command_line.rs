@@ -5,6 +5,8 @@
 //! error that is ignored would silently change what was measured to mean.
 
 use core::fmt;
+
+use acpi_routes::request::Interpreter;
 use log::LevelFilter;
 
 use crate::{identity::Identity, intx::Route, kernel::Protocol};
@@ -56,8 +58,9 @@ pub enum Wake {
 pub enum HostTables {
     /// Nothing: they are not looked at.
     Ignored,
-    /// They are copied and measured, and say where lines lead of which the operator states nothing.
-    Routes,
+    /// They are copied and measured, and say where lines lead of which the operator states nothing, as this
+    /// interpreter understands them.
+    Routes(Interpreter),
 }
 
 /// Why the command line was refused.
@@ -126,7 +129,12 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
                 options.echo = value.parse().map_err(|_| Error::BadValue(word))?;
             }
             Some(("acpi", "off")) => options.tables = HostTables::Ignored,
-            Some(("acpi", "routes")) => options.tables = HostTables::Routes,
+            Some(("acpi", "routes")) => {
+                options.tables = HostTables::Routes(Interpreter::Own);
+            }
+            Some(("acpi", "crate")) => {
+                options.tables = HostTables::Routes(Interpreter::Crate);
+            }
             Some(("acpi", _)) => return Err(Error::BadValue(word)),
             Some(("intx", value)) => options.state(value).ok_or(Error::BadValue(word))?,
             Some(("identity", value)) => {
@@ -168,6 +176,7 @@ fn split(text: &str) -> (&str, &str) {
 mod tests {
     use super::{Error, HostTables, Options, Protocol, Wake, parse};
     use crate::identity::Identity;
+    use acpi_routes::request::Interpreter;
     use log::LevelFilter;
 
     #[test]
@@ -211,7 +220,9 @@ mod tests {
 
     #[test]
     fn the_host_s_tables_are_looked_at_if_asked_for() {
-        assert_eq!(parse(b"acpi=routes").unwrap().tables, HostTables::Routes);
+        let routes = HostTables::Routes;
+        assert_eq!(parse(b"acpi=routes").unwrap().tables, routes(Interpreter::Own));
+        assert_eq!(parse(b"acpi=crate").unwrap().tables, routes(Interpreter::Crate));
     }
 
     #[test]

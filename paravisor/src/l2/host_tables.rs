@@ -16,7 +16,7 @@ use acpi_routes::{
     Answer,
     fw_cfg::Ports,
     madt::{BadMadt, Madt},
-    request,
+    request::{self, Interpreter},
 };
 use log::{info, warn};
 use paravisor::{
@@ -63,6 +63,8 @@ pub(super) struct Host {
     pub(super) shared_bit: u64,
     /// TSC ticks of a millisecond.
     pub(super) millisecond: u64,
+    /// Who is to run the tables.
+    pub(super) interpreter: Interpreter,
 }
 
 /// Why there are no answers.
@@ -118,7 +120,7 @@ fn ask(
     if host.vms < 2 {
         return Err(Error::NoVm);
     }
-    let inputs = write_request(pages.given, asked, host.shared_bit)?;
+    let inputs = write_request(pages.given, asked, host)?;
     let registers =
         RoutingRegisters::of(functions.iter().map(|function| (function.bdf, function.id)));
     let page = aml_vm::run(pages, program, registers, host.millisecond).ok_or(Error::Ended)?;
@@ -134,7 +136,7 @@ fn ask(
 /// Copies the tables to behind the request and writes that. Returns the inputs that the host's chip has. Not inlined,
 /// for the sake of the stack.
 #[inline(never)]
-fn write_request(page: &mut [u8], asked: &[Asked], shared_bit: u64) -> Result<Range<u32>, Error> {
+fn write_request(page: &mut [u8], asked: &[Asked], host: Host) -> Result<Range<u32>, Error> {
     let (request, memory) = page.split_at_mut_checked(request::PAGE).ok_or(Error::TooMuch)?;
     // Where pointers of the tables lead does not matter to L1, which reads its copy.
     const BASE: u64 = 0;
@@ -148,8 +150,8 @@ fn write_request(page: &mut [u8], asked: &[Asked], shared_bit: u64) -> Result<Ra
     let places =
         places.into_iter().map(|place| place.start + request::PAGE..place.end + request::PAGE);
     let questions: Vec<_> = asked.iter().map(|asked| asked.question).collect();
-    request::write(request, places, &questions).ok_or(Error::TooMuch)?;
-    inputs(&madt, shared_bit).ok_or(Error::NoChip)
+    request::write(request, places, &questions, host.interpreter).ok_or(Error::TooMuch)?;
+    inputs(&madt, host.shared_bit).ok_or(Error::NoChip)
 }
 
 /// The inputs of the one chip that L1 uses, as the tables count them.

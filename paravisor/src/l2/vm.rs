@@ -76,8 +76,10 @@ pub(crate) fn prepare(options: &Options<'_>, guest: Option<Guest>, aml_vm: AmlVm
     let mut routes: Vec<_> = options.routes.into_iter().flatten().collect();
     // A kernel that is not told of TDX sees no device.
     let has_devices = options.identity != Identity::Kvm || guest.kind() != GuestKind::Linux;
-    if options.tables == HostTables::Routes && has_devices {
-        let host = host_tables::Host { vms, shared_bit, millisecond };
+    if let HostTables::Routes(interpreter) = options.tables
+        && has_devices
+    {
+        let host = host_tables::Host { vms, shared_bit, millisecond, interpreter };
         let found = host_tables::routes(&routes, aml_vm, host);
         routes.extend(found);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU's configuration device, as far as files are read from it, byte by byte.
+//! QEMU's configuration device, as far as files are read from it.
 //!
 //! The host answers each byte as it likes, so a file has no content until it was copied, and its length is
 //! what the directory said when it was asked, once.
@@ -16,13 +16,55 @@ const DIRECTORY: u16 = 0x19;
 /// How many files are looked through.
 const MAX_FILES: u32 = 1024;
 
-/// The device's two ports.
+/// The bit of [`FEATURES`] for reading by requests in memory.
+pub const BY_REQUESTS: u32 = 1 << 1;
+
+/// What says which ways there are to read, by bits of four bytes, the lowest first.
+pub const FEATURES: u16 = 1;
+
+/// Bytes of a [`Request`].
+pub const REQUEST: usize = 16;
+
+/// The ways to the device.
 pub trait Ports {
     /// Selects an item, whose first byte is next.
     fn select(&mut self, item: u16);
 
     /// Reads the next byte of the selected item.
     fn next(&mut self) -> u8;
+
+    /// Reads the next bytes of the selected item.
+    fn fill(&mut self, to: &mut [u8]) {
+        to.iter_mut().for_each(|byte| *byte = self.next());
+    }
+}
+
+/// Asks in memory for the next bytes of the selected item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Bytes.
+    pub length: u32,
+    /// Where they are wanted.
+    pub address: u64,
+}
+
+impl Request {
+    const READ: u32 = 1 << 1;
+
+    /// Returns it as the device reads it.
+    #[must_use]
+    pub const fn encode(self) -> [u8; REQUEST] {
+        let [a, b, c, d] = Self::READ.to_be_bytes();
+        let [e, f, g, h] = self.length.to_be_bytes();
+        let [i, j, k, l, m, n, o, p] = self.address.to_be_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+
+    /// Whether the device has done a request, given the bytes that are in its place now.
+    #[must_use]
+    pub fn is_done(bytes: [u8; REQUEST]) -> bool {
+        bytes.starts_with(&[0; 4])
+    }
 }
 
 /// The device.
@@ -51,11 +93,11 @@ impl<P: Ports> FwCfg<P> {
         self.ports.select(DIRECTORY);
         let count = u32::from_be_bytes(self.take());
         for _ in 0..count.min(MAX_FILES) {
-            let length = u32::from_be_bytes(self.take());
-            let item = u16::from_be_bytes(self.take());
-            let [_, _]: [u8; 2] = self.take();
-            if self.take() == *name {
-                return Some(File { item, length });
+            let entry: [u8; 64] = self.take();
+            let [l0, l1, l2, l3, i0, i1, _, _, found @ ..] = entry;
+            if found == *name {
+                let length = u32::from_be_bytes([l0, l1, l2, l3]);
+                return Some(File { item: u16::from_be_bytes([i0, i1]), length });
             }
         }
         None
@@ -66,14 +108,14 @@ impl<P: Ports> FwCfg<P> {
         let length = usize::try_from(file.length).ok()?;
         let to = to.get_mut(..length)?;
         self.ports.select(file.item);
-        for byte in to {
-            *byte = self.ports.next();
-        }
+        self.ports.fill(to);
         Some(length)
     }
 
     fn take<const N: usize>(&mut self) -> [u8; N] {
-        core::array::from_fn(|_| self.ports.next())
+        let mut bytes = [0; N];
+        self.ports.fill(&mut bytes);
+        bytes
     }
 }
 
@@ -83,7 +125,7 @@ mod tests {
 
     use std::{vec, vec::Vec};
 
-    use super::{FwCfg, Ports};
+    use super::{FwCfg, Ports, Request};
     use crate::loader::FileName;
 
     /// Items and their bytes, and what is left of the selected one.
@@ -146,6 +188,16 @@ mod tests {
     fn a_directory_without_end_is_left() {
         let mut device = FwCfg::find(device(u32::MAX, &[(b"a", b"1")])).unwrap();
         assert_eq!(device.file(&name(b"b")), None);
+    }
+
+    #[test]
+    fn a_request_is_big_endian_and_done_if_nothing_is_left_of_it() {
+        let request = Request { length: 0x1_0002, address: 0x1234_5678_9abc };
+        let bytes = request.encode();
+        assert_eq!(bytes, [0, 0, 0, 2, 0, 1, 0, 2, 0, 0, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc]);
+        assert!(!Request::is_done(bytes));
+        assert!(!Request::is_done([0, 0, 0, 1, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]));
+        assert!(Request::is_done([0, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]));
     }
 
     #[test]

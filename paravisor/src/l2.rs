@@ -64,6 +64,9 @@ mod exit;
 /// The host's ACPI tables, and what they say of lines.
 mod host_tables;
 
+/// The ways to the files that they are.
+mod host_files;
+
 /// The VM that runs their AML.
 mod aml_vm;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ACPI tables of the host's machine, and what they say of the lines of L2's devices.
 //!
-//! They are copied once by the ports of the host's configuration device, and measured before anything of them is
+//! They are copied once from the host's configuration device, and measured before anything of them is
 //! used, into the register that is for what the host's machine consists of. A host without tables, or with bad ones,
 //! leaves the register as it is. Then a VM of its own runs their AML, and its answers are checked.
 //!
@@ -14,7 +14,6 @@ use core::{fmt, ops::Range};
 
 use acpi_routes::{
     Answer,
-    fw_cfg::Ports,
     madt::{BadMadt, Madt},
     request::{self, Interpreter},
 };
@@ -29,21 +28,13 @@ use paravisor::{
     },
     width,
 };
-use tdcall::{
-    Instruction, Status,
-    td_report::RtmrExtension,
-    tdg,
-    tdvmcall::{self, IoSize},
-};
+use tdcall::{Instruction, Status, td_report::RtmrExtension, tdg};
 
-use super::{aml_vm, devices, host_io_apic::HostIoApic};
-use crate::{interrupt::counters::HOST_REFUSALS, memory::aml_vm::Pages};
+use super::{aml_vm, devices, host_files::HostFiles, host_io_apic::HostIoApic};
+use crate::memory::aml_vm::Pages;
 
 /// The measurement register of what the host's machine consists of.
 const REGISTER: u8 = 0;
-
-const SELECTOR: u16 = 0x510;
-const DATA: u16 = 0x511;
 
 /// What the VM for AML is made of.
 #[derive(Debug)]
@@ -84,9 +75,6 @@ enum Error {
     Ended,
     Answer(acpi_routes::Bad),
 }
-
-/// The ports of the host's configuration device.
-struct HostPorts;
 
 /// Asks the host's tables about the lines of which the operator has not `stated` anything. Says what became of each.
 /// Context: the first CPU, before L2 runs.
@@ -140,7 +128,9 @@ fn write_request(page: &mut [u8], asked: &[Asked], host: Host) -> Result<Range<u
     let (request, memory) = page.split_at_mut_checked(request::PAGE).ok_or(Error::TooMuch)?;
     // Where pointers of the tables lead does not matter to L1, which reads its copy.
     const BASE: u64 = 0;
-    let copied = HostTables::copy(HostPorts, memory, BASE).map_err(Error::Tables)?;
+    let files = HostFiles::new(host.shared_bit);
+    files.say();
+    let copied = HostTables::copy(files, memory, BASE).map_err(Error::Tables)?;
     extend(copied.digest).map_err(Error::NotMeasured)?;
     let tables = copied.tables().map_err(Error::Tables)?;
     let madt = Madt::check(tables.madt).map_err(Error::Madt)?;
@@ -166,24 +156,6 @@ fn extend(digest: [u8; 48]) -> Result<(), Status> {
     let extension = Box::new(RtmrExtension(digest));
     let gpa = width::wide(core::ptr::from_ref(&*extension).expose_provenance());
     tdg::mr_rtmr_extend(&Instruction, gpa, REGISTER)
-}
-
-impl Ports for HostPorts {
-    fn select(&mut self, item: u16) {
-        if tdvmcall::io_write(&Instruction, SELECTOR, IoSize::Word, item.into()).is_err() {
-            HOST_REFUSALS.add();
-        }
-    }
-
-    fn next(&mut self) -> u8 {
-        match tdvmcall::io_read(&Instruction, DATA, IoSize::Byte) {
-            Ok(byte) => width::low8(byte.into()),
-            Err(_) => {
-                HOST_REFUSALS.add();
-                u8::MAX
-            }
-        }
-    }
 }
 
 impl fmt::Display for Error {

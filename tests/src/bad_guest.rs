@@ -37,8 +37,8 @@ pub(crate) fn scenarios() -> Vec<Trial> {
             refused("linux --kernel @6.1 --initrd /gone", &kernel("6.1.0"), "cannot read /gone")
         }),
         scenario("bad_guest::an_initrd_larger_than_memory_is_refused_with_what_would_do", || {
-            let words = "linux --kernel @6.1 --initrd @6.1 --memory 32";
-            refused(words, &kernel("6.1.0"), "the guest needs --memory 44 at least, not 32")
+            let words = "linux --kernel @6.1 --initrd @6.1 --memory 40";
+            refused(words, &kernel("6.1.0"), "the guest needs --memory 48 at least, not 40")
         }),
         scenario("bad_guest::an_old_linux_is_not_shown_hyperv", || {
             let words = "linux --kernel @6.1 --identity hyperv";
@@ -132,7 +132,7 @@ fn beyond_memory() -> Verdict {
 
 /// The files end where the paravisor's own memory begins.
 fn no_room() -> Verdict {
-    Stand::of_guest(1, small_linux()?, "").memory(42).run(|outcome| {
+    Stand::of_guest(1, small_linux()?, "").memory(46).run(|outcome| {
         ended(outcome, &Exit::TD_DIED)?;
         said(outcome, "L1 | error", "the guest's files reach to 0x180a000")
     })

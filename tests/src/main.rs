@@ -44,6 +44,9 @@ mod lines;
 /// Interrupts of devices by a line.
 mod intx;
 
+/// Lines as the host's tables say.
+mod acpi;
+
 /// What devices reach.
 mod dma;
 
@@ -116,6 +119,7 @@ fn scenarios() -> Vec<Trial> {
         sweep::scenarios(),
         stress::scenarios(),
         lines::scenarios(),
+        acpi::scenarios(),
         intx::scenarios(),
         dma::scenarios(),
         hypercalls::scenarios(),

@@ -57,7 +57,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     smp: u32,
     /// Memory of the TD [default: 512 for Linux, else 128]
-    #[arg(long, value_name = "MiB", value_parser = clap::value_parser!(u32).range(32..=2048))]
+    #[arg(long, value_name = "MiB", value_parser = clap::value_parser!(u32).range(40..=2048))]
     memory: Option<u32>,
     /// QEMU to use instead of $LYCHGATE_QEMU or the one in PATH
     #[arg(long, value_name = "PATH")]

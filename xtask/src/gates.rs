@@ -15,6 +15,9 @@ mod registers;
 /// Instructions that a call takes on the host.
 pub(crate) mod callgrind;
 
+/// Events of a run, as all gates read them.
+mod events;
+
 /// What an interrupt costs, out of a run's events.
 pub(crate) mod passes;
 

@@ -4,7 +4,11 @@
 
 use core::time::Duration;
 
-use super::{Measured, relay::instructions};
+use super::{
+    Measured,
+    events::{Charges, PENDING_INTERRUPT, is_entry, of_cpu},
+    relay::instructions,
+};
 use crate::{
     Failure, Result,
     builds::Builds,
@@ -25,9 +29,6 @@ const ROUTE: &str = "intx=00:01.0,A,21,level,high";
 /// The vectors that L1 has for lines.
 const VECTORS: core::ops::Range<u32> = 0x60..0x68;
 
-/// Status of an exit from L2 because of an interrupt for L1, upper half.
-const PENDING_INTERRUPT: u64 = 0x1102;
-
 /// `EXIT_REASON_VIRTUALIZED_EOI`.
 const VIRTUALIZED_EOI: u64 = 45;
 
@@ -46,9 +47,9 @@ pub(crate) fn measure(builds: &Builds, qemu: &Qemu, into: &mut Measured) -> Resu
         return Err(Failure::new(why));
     }
     for (what, sum) in [
-        ("tdvmcalls", costs.tdvmcalls),
-        ("host_exits", costs.host_exits),
-        ("fields", costs.fields),
+        ("tdvmcalls", costs.charges.tdvmcalls),
+        ("host_exits", costs.charges.host_exits),
+        ("fields", costs.charges.fields),
         ("stops_of_l2", costs.whole.len() as u64),
         ("ends", costs.ends.len() as u64),
     ] {
@@ -86,11 +87,8 @@ struct Costs {
     whole: Vec<u64>,
     /// From the exit by which L2 ends an interrupt to the next entry.
     ends: Vec<u64>,
-    /// Calls of the host, exits to it but for its own interrupts, and fields read or written, in all of
-    /// those.
-    tdvmcalls: u64,
-    host_exits: u64,
-    fields: u64,
+    /// What else was done in all of those.
+    charges: Charges,
 }
 
 /// Since L2 was left last.
@@ -99,25 +97,19 @@ struct Stay {
     stopped_at: Option<u64>,
     ended_at: Option<u64>,
     told_at: Option<u64>,
-    tdvmcalls: u64,
-    host_exits: u64,
-    fields: u64,
+    charges: Charges,
 }
 
 impl Costs {
     fn of(events: &[TraceEvent]) -> Self {
-        let mut events: Vec<_> = events.iter().filter(|event| event.cpu == 0).collect();
-        events.sort_by_key(|event| event.ts);
         let (mut costs, mut stay) = (Self::default(), Stay::default());
-        for event in events {
+        for event in of_cpu(events, 0) {
             costs.follow(&mut stay, event);
         }
         costs
     }
 
     fn follow(&mut self, stay: &mut Stay, event: &TraceEvent) {
-        const EXTERNAL_INTERRUPT: u64 = 1;
-        const FIELD_LEAVES: [u64; 2] = [9, 10];
         match event.event.as_str() {
             "l2_exit" => {
                 let at = |is: bool| is.then_some(event.l1);
@@ -129,11 +121,8 @@ impl Costs {
                 };
             }
             "l1_vector" if VECTORS.contains(&event.vector) => stay.told_at = Some(event.l1),
-            "td_exit" if event.arg & 0xffff != EXTERNAL_INTERRUPT => stay.host_exits += 1,
-            "tdvmcall" => stay.tdvmcalls += 1,
-            "tdcall" if FIELD_LEAVES.contains(&event.arg) => stay.fields += 1,
-            "vp_enter" if event.arg != 0 => self.enter(core::mem::take(stay), event.l1),
-            _ => {}
+            _ if is_entry(event) => self.enter(core::mem::take(stay), event.l1),
+            _ => stay.charges.add(event),
         }
     }
 
@@ -143,16 +132,14 @@ impl Costs {
         self.whole.extend(since(stay.stopped_at.filter(|_| stay.told_at.is_some())));
         self.ends.extend(since(stay.ended_at));
         if stay.told_at.is_some() || stay.ended_at.is_some() {
-            self.tdvmcalls += stay.tdvmcalls;
-            self.host_exits += stay.host_exits;
-            self.fields += stay.fields;
+            self.charges.add_all(stay.charges);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Costs;
+    use super::{Charges, Costs};
     use crate::report::TraceEvent;
 
     fn event(ts: u64, l1: u64, event: &str, vector: u32, arg: u64) -> TraceEvent {
@@ -176,6 +163,7 @@ mod tests {
         let costs = Costs::of(&events);
         assert_eq!((&costs.to_entry[..], &costs.whole[..]), (&[70][..], &[100][..]));
         assert_eq!(costs.ends, [60]);
-        assert_eq!((costs.tdvmcalls, costs.host_exits, costs.fields), (1, 1, 0));
+        let Charges { tdvmcalls, host_exits, fields, .. } = costs.charges;
+        assert_eq!((tdvmcalls, host_exits, fields), (1, 1, 0));
     }
 }

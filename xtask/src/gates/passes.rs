@@ -4,16 +4,11 @@
 //! A *pass* begins with the first reserved vector that L1 takes and ends when L2 is entered. If L2 ran,
 //! its exit comes before. What happens in between is charged to the pass.
 
+use super::events::{Charges, PENDING_INTERRUPT, is_entry, of_cpu};
 use crate::report::TraceEvent;
 
 /// The vectors that L1 sets aside for the relay.
 const RESERVED: core::ops::Range<u32> = 0x40..0x60;
-
-/// Status of an exit from L2 because of an interrupt for L1, upper half.
-const PENDING_INTERRUPT: u64 = 0x1102;
-
-/// Leaves that read or write a field of the virtual CPU: `TDG.VP.RD`, `TDG.VP.WR`.
-const FIELD_LEAVES: [u64; 2] = [9, 10];
 
 /// One pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,62 +21,60 @@ pub(crate) struct Pass {
     pub(crate) instructions: u64,
     /// The same from the exit of L2, if that was stopped.
     pub(crate) whole: u64,
-    /// Exits to the host in between, but for its own interrupts.
-    pub(crate) host_exits: u64,
-    /// Calls of the host in between.
-    pub(crate) tdvmcalls: u64,
-    /// Fields read or written in between.
-    pub(crate) fields: u64,
-    /// Entries refused in between.
-    pub(crate) refused: u64,
+    /// What else was done in between.
+    pub(crate) charges: Charges,
 }
 
 /// Returns the passes of one CPU, in the order of time.
 pub(crate) fn passes(events: &[TraceEvent], cpu: u32) -> Vec<Pass> {
-    let mut events: Vec<_> = events.iter().filter(|event| event.cpu == cpu).collect();
-    events.sort_by_key(|event| event.ts);
+    collect(events, cpu, |state, event| match event.event.as_str() {
+        "l2_exit" => {
+            *state = State::default();
+            state.stopped_at = (event.arg >> 32 == PENDING_INTERRUPT).then_some(event.l1);
+        }
+        "l1_vector" if RESERVED.contains(&event.vector) => {
+            if state.first_at.is_none() {
+                state.first_at = Some(event.l1);
+                let refused = state.pass.charges.refused;
+                state.pass =
+                    Pass { charges: Charges { refused, ..Charges::default() }, ..Pass::default() };
+            }
+            state.pass.interrupts += 1;
+        }
+        _ => {}
+    })
+}
+
+/// Returns the passes of one CPU, whose beginnings `begin` finds; each ends when L2 is entered.
+pub(super) fn collect(
+    events: &[TraceEvent],
+    cpu: u32,
+    begin: fn(&mut State, &TraceEvent),
+) -> Vec<Pass> {
     let mut state = State::default();
-    events.into_iter().filter_map(|event| state.follow(event)).collect()
+    let follow = |event: &TraceEvent| {
+        begin(&mut state, event);
+        state.pass.charges.add(event);
+        if is_entry(event) { core::mem::take(&mut state).end(event.l1) } else { None }
+    };
+    of_cpu(events, cpu).into_iter().filter_map(follow).collect()
 }
 
 /// What is known between two entries of L2.
 #[derive(Debug, Default)]
-struct State {
-    stopped_at: Option<u64>,
-    first_at: Option<u64>,
-    pass: Pass,
+pub(super) struct State {
+    /// When L2 was stopped.
+    pub(super) stopped_at: Option<u64>,
+    /// When the first vector was taken.
+    pub(super) first_at: Option<u64>,
+    pub(super) pass: Pass,
 }
 
 impl State {
-    /// Takes in an event; returns the pass that it ends.
-    fn follow(&mut self, event: &TraceEvent) -> Option<Pass> {
-        /// `EXIT_REASON_EXTERNAL_INTERRUPT`.
-        const EXTERNAL_INTERRUPT: u64 = 1;
-        match event.event.as_str() {
-            "l2_exit" => {
-                *self = Self::default();
-                self.stopped_at = (event.arg >> 32 == PENDING_INTERRUPT).then_some(event.l1);
-            }
-            "l1_vector" if RESERVED.contains(&event.vector) => {
-                if self.first_at.is_none() {
-                    self.first_at = Some(event.l1);
-                    self.pass = Pass { refused: self.pass.refused, ..Pass::default() };
-                }
-                self.pass.interrupts += 1;
-            }
-            "vp_enter" if event.arg == 0 => self.pass.refused += 1,
-            "vp_enter" => return self.end(event.l1),
-            "td_exit" if event.arg & 0xffff != EXTERNAL_INTERRUPT => self.pass.host_exits += 1,
-            "tdvmcall" => self.pass.tdvmcalls += 1,
-            "tdcall" if FIELD_LEAVES.contains(&event.arg) => self.pass.fields += 1,
-            _ => {}
-        }
-        None
-    }
-
-    fn end(&mut self, now: u64) -> Option<Pass> {
-        let State { stopped_at, first_at, pass } = core::mem::take(self);
-        let instructions = now.checked_sub(first_at?)?;
+    /// L2 is entered: the pass, if there was an interrupt.
+    fn end(self, now: u64) -> Option<Pass> {
+        let Self { stopped_at, first_at, pass } = self;
+        let instructions = now.checked_sub(first_at.filter(|_| pass.interrupts != 0)?)?;
         let whole = stopped_at.map_or(instructions, |stopped| now.saturating_sub(stopped));
         Some(Pass { instructions, whole, stopped_l2: stopped_at.is_some(), ..pass })
     }
@@ -106,10 +99,10 @@ impl PerThousand {
         Self {
             passes: rate(|_| 1),
             stops_of_l2: rate(|pass| pass.stopped_l2.into()),
-            host_exits: rate(|pass| pass.host_exits),
-            tdvmcalls: rate(|pass| pass.tdvmcalls),
-            fields: rate(|pass| pass.fields),
-            refused: rate(|pass| pass.refused),
+            host_exits: rate(|pass| pass.charges.host_exits),
+            tdvmcalls: rate(|pass| pass.charges.tdvmcalls),
+            fields: rate(|pass| pass.charges.fields),
+            refused: rate(|pass| pass.charges.refused),
         }
     }
 }
@@ -122,7 +115,7 @@ fn rounded(part: u64, whole: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pass, PerThousand, passes};
+    use super::{Charges, Pass, PerThousand, passes};
     use crate::report::TraceEvent;
 
     fn event(ts: u64, l1: u64, event: &str, vector: u32, arg: u64) -> TraceEvent {
@@ -151,11 +144,11 @@ mod tests {
             stopped_l2: true,
             instructions: 70,
             whole: 100,
-            refused: 1,
-            ..Pass::default()
+            charges: Charges { refused: 1, ..Charges::default() },
         };
+        let charges = Charges { fields: 1, ..Charges::default() };
         let halted =
-            Pass { interrupts: 1, instructions: 20, whole: 20, fields: 1, ..Pass::default() };
+            Pass { interrupts: 1, instructions: 20, whole: 20, charges, ..Pass::default() };
         assert_eq!(passes(&events, 0), [running, halted]);
         assert_eq!(passes(&events, 1), []);
         let sums = PerThousand::of(&[running, halted]);

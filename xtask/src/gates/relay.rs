@@ -42,7 +42,8 @@ pub(crate) fn measure(builds: &Builds, qemu: &Qemu, into: &mut Measured) -> Resu
             let passes = passes.map_err(|why| Failure::new(format!("{line}: {why}")))?;
             let name = format!("burst_{burst}.{state}");
             exits(&name, &passes, into);
-            let whole = passes.iter().filter(|pass| pass.interrupts == burst && pass.refused == 0);
+            let whole =
+                passes.iter().filter(|pass| pass.interrupts == burst && pass.charges.refused == 0);
             let whole: Vec<_> = whole.collect();
             instructions(
                 &name,

@@ -57,6 +57,7 @@ pub(crate) fn measure(builds: &Builds, qemu: &Qemu, into: &mut Measured) -> Resu
     }
     instructions("line", "vector_to_entry", costs.to_entry.into_iter(), into);
     instructions("line", "whole_pass", costs.whole.into_iter(), into);
+    instructions("line", "end_to_call", costs.to_call.into_iter(), into);
     instructions("line", "end_to_entry", costs.ends.into_iter(), into);
     Ok(())
 }
@@ -85,7 +86,9 @@ struct Costs {
     to_entry: Vec<u64>,
     /// The same from the exit of L2 that the vector had caused.
     whole: Vec<u64>,
-    /// From the exit by which L2 ends an interrupt to the next entry.
+    /// From the exit by which L2 ends an interrupt to the call that tells the host of it.
+    to_call: Vec<u64>,
+    /// From the same exit to the next entry.
     ends: Vec<u64>,
     /// What else was done in all of those.
     charges: Charges,
@@ -97,6 +100,7 @@ struct Stay {
     stopped_at: Option<u64>,
     ended_at: Option<u64>,
     told_at: Option<u64>,
+    called_at: Option<u64>,
     charges: Charges,
 }
 
@@ -121,6 +125,10 @@ impl Costs {
                 };
             }
             "l1_vector" if VECTORS.contains(&event.vector) => stay.told_at = Some(event.l1),
+            "tdvmcall" => {
+                stay.called_at.get_or_insert(event.l1);
+                stay.charges.add(event);
+            }
             _ if is_entry(event) => self.enter(core::mem::take(stay), event.l1),
             _ => stay.charges.add(event),
         }
@@ -131,6 +139,8 @@ impl Costs {
         self.to_entry.extend(since(stay.told_at));
         self.whole.extend(since(stay.stopped_at.filter(|_| stay.told_at.is_some())));
         self.ends.extend(since(stay.ended_at));
+        let to_call = |ended: u64| Some(stay.called_at?.saturating_sub(ended));
+        self.to_call.extend(stay.ended_at.and_then(to_call));
         if stay.told_at.is_some() || stay.ended_at.is_some() {
             self.charges.add_all(stay.charges);
         }
@@ -162,7 +172,7 @@ mod tests {
         ];
         let costs = Costs::of(&events);
         assert_eq!((&costs.to_entry[..], &costs.whole[..]), (&[70][..], &[100][..]));
-        assert_eq!(costs.ends, [60]);
+        assert_eq!((&costs.to_call[..], &costs.ends[..]), (&[30][..], &[60][..]));
         let Charges { tdvmcalls, host_exits, fields, .. } = costs.charges;
         assert_eq!((tdvmcalls, host_exits, fields), (1, 1, 0));
     }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lines of devices as the host's ACPI tables say, which a VM of their own evaluates: the TD's second one.
 
+/// The crate in place of our interpreter.
+mod by_crate;
+
 /// Programs that do in that VM what they may not.
 mod misbehaving;
 
@@ -31,6 +34,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         scenario("acpi::eleven_devices_get_four_lines", many),
         scenario("acpi::linux_finds_what_it_finds_without_a_paravisor", linux),
     ]);
+    all.extend(by_crate::scenarios());
     all.extend(misbehaving::scenarios());
     all
 }

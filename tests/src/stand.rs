@@ -12,6 +12,7 @@ use xtask::builds::Builds;
 use xtask::debian_kernel::{self, Series};
 use xtask::disk::Disk;
 use xtask::guest::Guest;
+use xtask::host_tables::HostTables;
 use xtask::image::Image;
 use xtask::initramfs;
 use xtask::machine::{Clock, Exit, Machine, Outcome, Scratch};
@@ -200,6 +201,12 @@ impl Stand {
     /// Gives the paravisor another word.
     pub(crate) fn paravisor_option(mut self, word: &str) -> Self {
         self.paravisor = format!("{} {word}", self.paravisor);
+        self
+    }
+
+    /// Shows the TD other ACPI tables than those of the machine.
+    pub(crate) fn tables(mut self, tables: HostTables) -> Self {
+        self.machine.tables = Some(tables);
         self
     }
 

@@ -25,6 +25,9 @@ mod stress;
 /// Has a host do what seeds say.
 mod hostile;
 
+/// Gives TDs tables that were changed.
+mod hostile_tables;
+
 /// Looks for inputs that break what holds.
 mod fuzz;
 
@@ -70,6 +73,8 @@ enum Command {
     Stress(stress::Options),
     /// Run guests on a host that lies, interrupts and scribbles as a seed says
     Hostile(hostile::Options),
+    /// Run a guest on a host that gives its TD changed ACPI tables, as a seed says
+    HostileTables(hostile_tables::Options),
     /// Run fuzz targets under libFuzzer
     Fuzz(fuzz::Options),
     /// Check everything: unit tests, loom, lints, gates, end-to-end tests
@@ -105,6 +110,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Bench(options) => bench::run(&options),
         Command::Stress(options) => stress::run(&options),
         Command::Hostile(options) => hostile::run(&options),
+        Command::HostileTables(options) => hostile_tables::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Test(options) | Command::Ci(options) => test::run(&options),
         Command::Lint => lint::run(),

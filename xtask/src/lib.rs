@@ -80,6 +80,9 @@ pub mod report;
 /// Runs with a hostile host.
 pub mod hostile;
 
+/// Runs with hostile tables.
+pub mod hostile_tables;
+
 /// What the guest counted itself.
 pub mod guest_counts;
 

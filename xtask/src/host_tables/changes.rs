@@ -45,11 +45,11 @@ fn bits(dsdt: &[u8], count: usize, dice: &mut Dice) -> Vec<u8> {
     table
 }
 
-/// Its length is as before for every other seed, so that it says more than there is.
+/// Its length is what is left, or as before, or more than any file has.
 fn cut(dsdt: &[u8], turn: usize, dice: &mut Dice) -> Vec<u8> {
     let mut table = dsdt[..dice.inside(dsdt, 1)].to_vec();
-    let length = if turn.is_multiple_of(2) { table.len() } else { dsdt.len() };
-    set_length(&mut table, length);
+    let lengths = [table.len(), dsdt.len(), 0xffff_fff0];
+    set_length(&mut table, lengths[turn % lengths.len()]);
     table
 }
 

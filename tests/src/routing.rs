@@ -14,6 +14,9 @@ mod described;
 /// The same tables, changed.
 mod mutated;
 
+/// What L1 makes of them.
+mod in_l1;
+
 use core::time::Duration;
 use std::{panic, thread};
 
@@ -50,6 +53,8 @@ struct Machine {
     devices: &'static [&'static str],
     /// How many pins it has at least, so that a comparison of nothing does not pass.
     pins: usize,
+    /// The same of first pins on its first bus.
+    on_bus_0: usize,
     /// What the crates `aml` and `acpi` can do of its tables.
     by_crate: ByTheCrate,
 }
@@ -85,6 +90,7 @@ const MACHINES: [Machine; 3] = [
         machine: "q35",
         devices: &["e1000,addr=3", "edu,addr=4", "AC97,addr=5"],
         pins: 4,
+        on_bus_0: 3,
         by_crate: ByTheCrate::All,
     },
     Machine {
@@ -92,6 +98,7 @@ const MACHINES: [Machine; 3] = [
         machine: "pc",
         devices: &["e1000,addr=3", "edu,addr=4", "AC97,addr=5", "edu,addr=6"],
         pins: 4,
+        on_bus_0: 4,
         by_crate: ByTheCrate::None,
     },
     Machine {
@@ -108,9 +115,14 @@ const MACHINES: [Machine; 3] = [
             "edu,bus=pcie.0,addr=3",
         ],
         pins: 6,
+        on_bus_0: 2,
         by_crate: ByTheCrate::Some,
     },
 ];
+
+/// Changed tables that L1 is given: each kind that is drawn by lot, a loop, a recursion, a huge package, and accesses to
+/// memory and to the port that ends a machine; on both machines. `cargo xtask hostile-tables` runs any number.
+const SEEDS: [u64; 10] = [0, 1, 2, 3, 4, 9, 29, 34, 44, 99];
 
 /// The scenarios of this theme.
 pub(crate) fn scenarios() -> Vec<Trial> {
@@ -138,7 +150,16 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         let name = format!("routing::no_change_to_the_tables_of_{}_does_harm", machine.name);
         scenario(name, move || mutated::harmless(&described(machine)?))
     });
-    same.chain([disabled, wrong]).chain(crates).chain(newer).chain(fixed).chain(mutated).collect()
+    let in_l1 = MACHINES.into_iter().map(|machine| {
+        let name = format!("routing::l1_finds_the_routes_that_linux_finds_on_{}", machine.name);
+        scenario(name, move || in_l1::same_routes(machine))
+    });
+    let bears = SEEDS.into_iter().map(|seed| {
+        let name = format!("routing::the_changed_tables_of_seed_{seed}_do_l1_no_harm");
+        scenario(name, move || in_l1::bears(seed))
+    });
+    let all = same.chain([disabled, wrong]).chain(crates).chain(newer).chain(fixed).chain(mutated);
+    all.chain(in_l1).chain(bears).collect()
 }
 
 /// Boots a kernel on a machine and returns what it said.

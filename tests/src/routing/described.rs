@@ -13,7 +13,7 @@ use super::ask;
 type Function = (u8, u8);
 
 /// What the kernel found of a pin: the input, how it triggers, what is active.
-type Route = (u32, Trigger, Polarity);
+pub(super) type Route = (u32, Trigger, Polarity);
 
 /// The ISA bridges of the two machines, and where their link registers are.
 const ISA_BRIDGES: [(Function, Range<usize>); 3] =

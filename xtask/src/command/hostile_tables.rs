@@ -51,7 +51,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let builds = Builds::make()?;
     let qemu = Qemu::find(options.qemu.as_deref())?;
     let words = format!("log=info cpus=1 identity=hyperv {}", options.paravisor);
-    let image = Image::assemble(&builds, &words, &Guest::relay(&builds)?, GUEST)?;
+    let line = format!("{GUEST} cpus=1");
+    let image = Image::assemble(&builds, &words, &Guest::relay(&builds)?, &line)?;
     let tables = Tables::take(&qemu)?;
     let (since, mut ends, mut failed) = (Instant::now(), BTreeMap::new(), Vec::new());
     for seed in options.first..options.first.saturating_add(options.seeds) {

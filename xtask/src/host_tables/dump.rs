@@ -78,6 +78,8 @@ fn start(source: Source<'_>, qemu: &Qemu) -> Result<Child> {
         .args(["-device", &format!("isa-debug-exit,iobase={END:#x},iosize=4")])
         .args(["-chardev", "file,id=firmware,path=/dev/stderr"])
         .args(["-device", "isa-debugcon,iobase=0x402,chardev=firmware"])
+        // AML tells of a serial port, which all machines have that we start.
+        .args(["-serial", "null"])
         .args(["-qtest", "stdio", "-qtest-log", "none"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -100,7 +100,7 @@ pub fn parse(bytes: &[u8]) -> Result<Options<'_>, Error<'_>> {
         identity: Identity::Kvm,
         quote_timeout: QUOTE_TIMEOUT,
         echo: 0,
-        tables: HostTables::Ignored,
+        tables: HostTables::Routes(Interpreter::Own),
         routes: [None; STATEMENTS],
         guest,
     };
@@ -190,7 +190,7 @@ mod tests {
             identity: Identity::Kvm,
             quote_timeout: 30_000,
             echo: 0,
-            tables: HostTables::Ignored,
+            tables: HostTables::Routes(Interpreter::Own),
             routes: [None; 16],
             guest: "",
         };
@@ -219,9 +219,10 @@ mod tests {
     }
 
     #[test]
-    fn the_host_s_tables_are_looked_at_if_asked_for() {
+    fn the_host_s_tables_are_looked_at_unless_told_otherwise() {
         let routes = HostTables::Routes;
         assert_eq!(parse(b"acpi=routes").unwrap().tables, routes(Interpreter::Own));
+        assert_eq!(parse(b"acpi=off").unwrap().tables, HostTables::Ignored);
         assert_eq!(parse(b"acpi=crate").unwrap().tables, routes(Interpreter::Crate));
     }
 

@@ -8,6 +8,7 @@
 //! The digest is SHA-384 over the files in the order in which they were copied, the script first. Each file
 //! is its name, filled up with zeros to 56 bytes; its length as 8 bytes, little-endian; and its content.
 //! A name that the host does not know ends the copying, and then nothing is used and nothing is measured.
+//! `docs/routes.md` says it to verifiers.
 //!
 //! Spec: QEMU "fw_cfg".
 
@@ -36,8 +37,12 @@ const MAX_SCRIPT: usize = 32 << 10;
 pub struct HostTables<'a> {
     loaded: Loaded<'a>,
     /// What was copied.
-    pub digest: [u8; 48],
+    pub digest: Digest,
 }
+
+/// A digest, shown as a verifier writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest(pub [u8; 48]);
 
 /// Why there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +80,7 @@ impl<'a> HostTables<'a> {
             Some(length)
         };
         let loaded = Loaded::run(memory, base, &script, fetch).map_err(Error::Script)?;
-        Ok(Self { loaded, digest: sum.finalize().into() })
+        Ok(Self { loaded, digest: Digest(sum.finalize().into()) })
     }
 
     /// Returns where in the memory the tables lie that have AML.
@@ -116,6 +121,12 @@ fn measure(sum: &mut Sha384, name: &FileName, content: &[u8]) {
     sum.update(content);
 }
 
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -130,12 +141,12 @@ impl fmt::Display for Error {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{collections::BTreeMap, vec, vec::Vec};
+    use alloc::{collections::BTreeMap, string::ToString, vec, vec::Vec};
 
     use acpi_routes::{fw_cfg::Ports, loader::BadScript, tables::BadTables};
     use sha2::{Digest as _, Sha384};
 
-    use super::{Error, HostTables, name};
+    use super::{Digest, Error, HostTables, name};
 
     const BASE: u64 = 0x10_0000;
 
@@ -254,7 +265,9 @@ mod tests {
             all.extend(u64::try_from(content.len()).unwrap().to_le_bytes());
             all.extend(content);
         }
-        assert_eq!(copied.digest[..], Sha384::digest(all)[..]);
+        let wanted = Digest(Sha384::digest(all).into());
+        assert_eq!(copied.digest, wanted);
+        assert_eq!(wanted.to_string().len(), 96);
     }
 
     #[test]

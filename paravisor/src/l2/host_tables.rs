@@ -19,7 +19,7 @@ use acpi_routes::{
 };
 use log::{info, warn};
 use paravisor::{
-    host_tables::{self, HostTables},
+    host_tables::{self, Digest, HostTables},
     intx::{
         Route,
         asked::{self, Asked, Function},
@@ -132,10 +132,11 @@ fn write_request(page: &mut [u8], asked: &[Asked], host: Host) -> Result<Range<u
     files.say();
     let copied = HostTables::copy(files, memory, BASE).map_err(Error::Tables)?;
     extend(copied.digest).map_err(Error::NotMeasured)?;
+    info!("acpi: measured: rtmr={REGISTER} digest={}", copied.digest);
     let tables = copied.tables().map_err(Error::Tables)?;
     let madt = Madt::check(tables.madt).map_err(Error::Madt)?;
     let bytes: usize = tables.aml().iter().map(|table| table.len()).sum();
-    info!("acpi: measured: aml_tables={} bytes={bytes}", tables.aml().len());
+    info!("acpi: aml_tables={} bytes={bytes}", tables.aml().len());
     let places = copied.places().map_err(Error::Tables)?;
     let places =
         places.into_iter().map(|place| place.start + request::PAGE..place.end + request::PAGE);
@@ -152,8 +153,8 @@ fn inputs(madt: &Madt<'_>, shared_bit: u64) -> Option<Range<u32>> {
     (chip.gsi_base == 0).then_some(0..pins)
 }
 
-fn extend(digest: [u8; 48]) -> Result<(), Status> {
-    let extension = Box::new(RtmrExtension(digest));
+fn extend(digest: Digest) -> Result<(), Status> {
+    let extension = Box::new(RtmrExtension(digest.0));
     let gpa = width::wide(core::ptr::from_ref(&*extension).expose_provenance());
     tdg::mr_rtmr_extend(&Instruction, gpa, REGISTER)
 }

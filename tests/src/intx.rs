@@ -38,6 +38,8 @@ pub(crate) fn scenarios() -> Vec<Trial> {
             masked,
         ),
         scenario("intx::two_devices_share_a_line", shared),
+        scenario("intx::a_level_ends_by_the_chip_s_register_too", directed),
+        scenario("intx::a_second_device_of_another_polarity_is_refused", polarity),
         scenario("intx::an_edge_is_an_interrupt_without_an_end", edges),
         scenario("intx::a_line_by_edge_works_at_a_pin_by_level", edges_at_a_level),
         scenario("intx::a_line_that_is_not_the_td_s_is_refused_and_the_rest_goes_on", refused),
@@ -90,6 +92,33 @@ fn masked() -> Verdict {
         let line = line(outcome)?;
         check!(line.told == line.ended && line.told >= 1000, "the host counted {line:?}");
         Ok(())
+    })
+}
+
+/// The chip hears of an end by its register while the interrupt is in service at its CPU, whose own end comes
+/// to nothing then: each is told once, and ended once.
+fn directed() -> Verdict {
+    let stand = Stand::new(2, "scenario=intx:directed count=500 wait=poll");
+    stand.paravisor_option(FIRST).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        said(outcome, "L2 | ", "result intx devices=1 raised=500 taken=500 handled=500")?;
+        said(outcome, "L1 | ", "exits: reason=VIRTUALIZED_EOI count=500")?;
+        let line = line(outcome)?;
+        check!((line.told, line.ended) == (500, 500), "the host counted {line:?}");
+        Ok(())
+    })
+}
+
+/// One line has one polarity, and the first statement says which.
+fn polarity() -> Verdict {
+    let stand = Stand::new(1, "scenario=edu count=10 wait=poll");
+    let stand = stand.paravisor_option(FIRST).paravisor_option("intx=00:05.0,A,21,level,low");
+    stand.qemu_options(&["-device", "edu,addr=5"]).run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        let first = "intx: device=00:01.0 pin=A gsi=21 trigger=level polarity=high l2_pin=16";
+        said(outcome, "L1 | info  ", first)?;
+        said(outcome, "L1 | warn  ", "intx refused: device=00:05.0 pin=A gsi=21 trigger=level")?;
+        said(outcome, "L1 | warn  ", "another device has the line, with another polarity")
     })
 }
 

@@ -9,6 +9,7 @@ use crate::registers::Registers;
 const ADDRESS: u64 = 0xfec0_0000;
 const SELECT: usize = 0x00;
 const WINDOW: usize = 0x10;
+const EOI: usize = 0x40;
 const VERSION: u32 = 1;
 const FIRST_ENTRY: u32 = 0x10;
 
@@ -48,6 +49,11 @@ impl IoApic {
         self.write(register, entry | MASKED);
         self.write(register + 1, u32::from(cpu) << 24);
         self.write(register, entry);
+    }
+
+    /// Ends what `vector` has interrupted by level.
+    pub(crate) fn end(self, vector: u8) {
+        self.0.write(EOI, vector.into());
     }
 
     /// The lower half of the entry of `pin`.

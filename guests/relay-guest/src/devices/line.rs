@@ -13,15 +13,24 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
 
 use super::edu::{ID, INTERRUPT_ACKNOWLEDGE, INTERRUPT_RAISE, INTERRUPT_STATUS, LENGTH};
+use super::io_apic::{IoApic, REMOTE_IRR};
 use crate::failure::Failure;
 use crate::pci;
 use crate::registers::Registers;
+use crate::vectors::LINE;
 
 /// Most devices.
 const MOST: usize = 4;
 
 /// The IO-APIC's pin of the first line that a device has.
 pub(crate) const PIN: u8 = 16;
+
+/// The chip whose register the handler ends its interrupts by, before it ends them by that of its CPU.
+static DIRECTED: Once<IoApic> = Once::new();
+
+/// Interrupts that were ended by that register, and those of whose end the chip did not hear.
+static ENDED: AtomicU64 = AtomicU64::new(0);
+static UNHEARD: AtomicU64 = AtomicU64::new(0);
 
 static DEVICES: [Device; MOST] = [const { Device::new() }; MOST];
 
@@ -35,6 +44,28 @@ pub(crate) struct Device {
 /// Takes back what any of them has raised.
 pub(crate) fn acknowledge() {
     DEVICES.iter().for_each(Device::acknowledge);
+    if let Some(chip) = DIRECTED.get() {
+        chip.end(LINE);
+        if chip.entry(PIN) & REMOTE_IRR != 0 {
+            UNHEARD.fetch_add(1, Ordering::Release);
+        }
+        ENDED.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Has the handler end its interrupts by the chip's register from now on. Nobody else uses the chip.
+pub(crate) fn end_by(chip: IoApic) {
+    DIRECTED.call_once(|| chip);
+}
+
+/// Interrupts that were ended by that register.
+pub(crate) fn ended() -> u64 {
+    ENDED.load(Ordering::Acquire)
+}
+
+/// Those of whose end the chip did not hear.
+pub(crate) fn unheard() -> u64 {
+    UNHEARD.load(Ordering::Acquire)
 }
 
 /// Finds the devices and lets them interrupt by their pins.

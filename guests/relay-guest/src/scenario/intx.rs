@@ -8,6 +8,7 @@
 //! | moved  | `count` changes of the pin's mask and CPU around an interrupt                     |
 //! | shared | `count` rounds in which all devices of the line raise at once                     |
 //! | masked | `count` times each case of masking and opening the pin, with two devices: `masked` |
+//! | directed | `count` interrupts that the handler ends by the chip's register first           |
 //! | edges  | `count` interrupts at a pin by edge, and 100 that are lost because it is masked   |
 
 /// The pin is masked and opened.
@@ -37,6 +38,7 @@ pub(crate) fn run(part: &str, machine: &Machine<'_>) -> Result<(), Failure> {
         "moved" => moved(chip, first, machine.count(100), cpus)?,
         "shared" if devices.len() > 1 => shared(chip, devices, machine.count(100), cpus)?,
         "masked" if devices.len() > 1 => masked::run(chip, devices, machine.count(100), cpus)?,
+        "directed" => directed(chip, first, machine.count(200), cpus)?,
         "edges" => edges(chip, first, machine.count(200), cpus)?,
         _ => return Err(Failure::NoScenario),
     };
@@ -71,6 +73,20 @@ fn plain(chip: IoApic, device: &Device, count: u32, cpus: u8) -> Result<u64, Fai
         wait::poll_until("the end of a level", || chip.entry(PIN) & REMOTE_IRR == 0)?;
     }
     Ok(count.into())
+}
+
+/// On the last CPU, which ends each interrupt by the chip's register while it is still in service, and by its
+/// own after that.
+fn directed(chip: IoApic, device: &Device, count: u32, cpus: u8) -> Result<u64, Failure> {
+    chip.turn(PIN, OPEN, cpus - 1);
+    line::end_by(chip);
+    for _ in 0..count {
+        let before = line::ended();
+        device.raise();
+        wait::poll_until("the end of a line's interrupt", || line::ended() > before)?;
+    }
+    wait::until_quiet(wait::SHORT);
+    if line::unheard() == 0 { Ok(count.into()) } else { Err(Failure::BadDevice("EOI register")) }
 }
 
 /// By edge, spread over the CPUs. Then the pin is masked while the device raises: what no edge says when the pin

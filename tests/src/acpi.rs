@@ -8,8 +8,11 @@ mod by_crate;
 mod misbehaving;
 
 use libtest_mimic::Trial;
+use sha2::{Digest as _, Sha384};
 use xtask::debian_kernel::Series;
+use xtask::host_tables::{HostTables, Source};
 use xtask::machine::{Exit, Outcome};
+use xtask::qemu::Qemu;
 
 use crate::stand::{Stand, Verdict, check, ended, said, scenario};
 
@@ -29,6 +32,7 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         })
         .into();
     all.extend([
+        scenario("acpi::what_is_measured_are_the_host_s_files", measured),
         scenario("acpi::two_devices_share_a_line_by_the_tables", shared),
         scenario("acpi::what_the_operator_states_is_what_holds", overridden),
         scenario("acpi::eleven_devices_get_four_lines", many),
@@ -51,6 +55,46 @@ fn without_a_statement(way: &str) -> Verdict {
         said(outcome, "L1 | info  ", &format!("intx: {route} source=acpi"))?;
         said(outcome, "L2 | ", "result intx devices=1 raised=1000 taken=1000 handled=1000")
     })
+}
+
+/// L1 tells the digest that a verifier computes from the host's files, as `docs/routes.md` says. Twice the same files,
+/// of which one byte is another the second time.
+fn measured() -> Verdict {
+    let of_machine = || HostTables::of(Source { machine: "q35", devices: &[] }, &Qemu::find(None)?);
+    let tables = of_machine().map_err(|failure| failure.to_string())?;
+    let mut other = tables.clone();
+    // The last byte is filling, behind the last table.
+    *other.tables.last_mut().ok_or("the machine has no tables")? ^= 1;
+    check!(digest(&tables) != digest(&other), "one digest of two machines");
+    for tables in [tables, other] {
+        let wanted = format!("acpi: measured: rtmr=0 digest={}", digest(&tables));
+        Stand::new(1, "scenario=edu count=1").tables(tables).run(|outcome| {
+            ended(outcome, &Exit::SUCCESS)?;
+            said(outcome, "L1 | info  ", &wanted)
+        })?;
+    }
+    Ok(())
+}
+
+/// Of the script, and then of each file that it allocates.
+fn digest(tables: &HostTables) -> String {
+    const COMMAND: usize = 128;
+    let mut sum = Sha384::new();
+    let mut add = |name: &[u8], content: &[u8]| {
+        sum.update(name);
+        sum.update(vec![0; 56 - name.len()]);
+        sum.update((content.len() as u64).to_le_bytes());
+        sum.update(content);
+    };
+    add(b"etc/table-loader", &tables.loader);
+    let allocated =
+        tables.loader.chunks(COMMAND).filter(|command| command.starts_with(&[1, 0, 0, 0]));
+    for command in allocated {
+        let name: Vec<u8> = command[4..60].iter().copied().take_while(|byte| *byte != 0).collect();
+        let content = if name == b"etc/acpi/rsdp" { &tables.rsdp } else { &tables.tables };
+        add(&name, content);
+    }
+    sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Both on one line, as the tables say, beside a device with MSI-X that the doorbell's peer rings.

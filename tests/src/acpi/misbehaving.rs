@@ -30,16 +30,23 @@ const WRITE_GIVEN: [u8; 8] = [0xc6, 0x04, 0x25, 0, 0, 0x40, 0, 0];
 const MAP_GIVEN: [u8; 8] = [0x48, 0x89, 0x04, 0x25, 0x10, 0xe0, 0x3f, 0];
 /// `mov eax, 0xe3`: L2's memory from 0 on, writable.
 const RAM_OF_L2: [u8; 5] = [0xb8, 0xe3, 0, 0, 0];
+/// `mov rax, 0x8000fec000e3`: the host's IO-APIC, as the TD shares it.
+const CHIP_OF_THE_HOST: [u8; 10] = [0x48, 0xb8, 0xe3, 0, 0xc0, 0xfe, 0, 0x80, 0, 0];
 /// `or byte [0x3fe010], 2`: the page of the request is writable.
 const MAKE_WRITABLE: [u8; 8] = [0x80, 0x0c, 0x25, 0x10, 0xe0, 0x3f, 0, 2];
 
-const CASES: [Case; 11] = cases! {
+const CASES: [Case; 13] = cases! {
     "it_reads_where_nothing_is": &[0x8b, 0x04, 0x25, 0, 0x10, 0, 0] => "an exception";
     "it_writes_what_it_is_given": &WRITE_GIVEN => "an exception";
     "it_writes_that_by_page_tables_of_its_own":
         &[&MAKE_WRITABLE[..], &FLUSH, &WRITE_GIVEN].concat() => "a wild access: gpa=0x6e00000";
     "it_maps_memory_of_l2":
         &[&RAM_OF_L2[..], &MAP_GIVEN, &FLUSH, &READ_GIVEN].concat() => "a wild access: gpa=0x0";
+    "it_maps_what_the_host_shares":
+        &[&CHIP_OF_THE_HOST[..], &MAP_GIVEN, &FLUSH, &READ_GIVEN].concat() => "a wild access: gpa=0x8000fec00000";
+    "it_reads_a_register":
+        // `xor ecx, ecx; rdmsr`.
+        &[0x31, 0xc9, 0x0f, 0x32] => "it did what it may not";
     "its_stack_has_no_end": &[0x50, 0xeb, 0xfd] => "an exception";
     "it_never_ends": &[0xeb, 0xfe] => "it took too long";
     "it_panics": &[0xb8, 3, 0, 0, 0, 0xf4] => "it panicked or had no memory left";

@@ -12,7 +12,7 @@ use aml::{
 };
 use spin::Mutex;
 
-use crate::{Datum, Evaluator, Fault, Location, Machine, Path, Segment, Width};
+use crate::{Datum, Evaluator, Fault, Location, Machine, Path, Width};
 
 /// The length of a table's header.
 const HEADER: usize = 36;
@@ -75,7 +75,7 @@ impl Evaluator for ByCrate {
         // What is handed in never fails.
         let _ = self.context.namespace.clone().traverse(|name, level| {
             if level.typ == LevelType::Device {
-                devices.extend(path(name));
+                devices.extend(Path::parse(&name.as_string()));
             }
             Ok(true)
         });
@@ -90,7 +90,7 @@ impl Evaluator for ByCrate {
     fn look_up(&self, text: &[u8], scope: &Path) -> Option<Path> {
         let wanted = AmlName::from_str(core::str::from_utf8(text).ok()?).ok()?;
         let found = self.context.namespace.search_for_level(&wanted, &name(scope).ok()?);
-        path(&found.ok()?)
+        Path::parse(&found.ok()?.as_string())
     }
 
     fn evaluate(&mut self, path: &Path, arguments: Vec<Datum>) -> Result<Datum, Fault> {
@@ -109,13 +109,6 @@ impl Evaluator for ByCrate {
 
 fn name(path: &Path) -> Result<AmlName, AmlError> {
     AmlName::from_str(&format!("{path}"))
-}
-
-fn path(name: &AmlName) -> Option<Path> {
-    let text = name.as_string();
-    let parts = text.trim_start_matches('\\').split('.').filter(|part| !part.is_empty());
-    let segments = parts.map(|part| part.as_bytes().try_into().ok().map(Segment));
-    Some(Path::new(segments.collect::<Option<_>>()?))
 }
 
 fn value(datum: Datum) -> AmlValue {

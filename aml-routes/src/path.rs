@@ -21,6 +21,14 @@ impl Path {
         Self(segments)
     }
 
+    /// Reads a path that is written from the root on, with dots between segments of four characters.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts = text.trim_start_matches('\\').split('.').filter(|part| !part.is_empty());
+        let segments = parts.map(|part| part.as_bytes().try_into().ok().map(Segment));
+        Some(Self(segments.collect::<Option<_>>()?))
+    }
+
     /// Returns the path of a child.
     #[must_use]
     pub fn child(&self, name: &[u8; 4]) -> Self {

@@ -21,7 +21,7 @@ use core::time::Duration;
 use std::{panic, thread};
 
 use acpi_routes::{
-    Polarity, Question, Route, Source, Trigger, Unknown,
+    Polarity, Question, Route, Source, Trigger,
     madt::{IsaInterrupt, Madt},
 };
 use aml_routes::interpreter::{Interpreter, Limits};
@@ -231,11 +231,17 @@ fn switched_on() -> Verdict {
     Ok(())
 }
 
+/// All questions to which we have an answer.
+fn answered_by_us(described: &Described) -> Result<Vec<(Question, Route)>, String> {
+    let mut ours = load(described)?;
+    let questions = described.questions()?.into_iter();
+    Ok(questions.filter_map(|question| Some((question, ours.answer(&question).ok()?))).collect())
+}
+
 /// Whether a link was on may be told wrongly, as decision 0015 says of `aml`; where it leads may not.
-fn same_line(question: &Question, theirs: Route, ours: &Result<Route, Unknown>) -> Verdict {
-    let line = |route: &Route| (route.gsi, route.trigger, route.polarity);
-    let same = ours.as_ref().is_ok_and(|ours| line(ours) == line(&theirs));
-    check!(same, "{question:?}: {theirs:?}, and {ours:?} by us");
+fn same_line(question: &Question, theirs: Route, ours: Route) -> Verdict {
+    let line = |route: Route| (route.gsi, route.trigger, route.polarity);
+    check!(line(ours) == line(theirs), "{question:?}: {theirs:?}, and {ours:?} by us");
     Ok(())
 }
 
@@ -245,16 +251,11 @@ fn as_the_crate(machine: Machine) -> Verdict {
     let described = described(machine)?;
     let dsdt: &[u8] = &described.dsdt;
     let mut theirs = Router::new(ByCrate::load(&[dsdt], described.machine())?);
-    let mut ours = load(&described)?;
     let (mut answered, mut failed) = (0, 0);
-    for question in described.questions()? {
-        let wanted = ours.answer(&question);
-        if wanted.is_err() {
-            continue;
-        }
+    for (question, wanted) in answered_by_us(&described)? {
         match theirs.answer(&question) {
             Ok(route) => {
-                same_line(&question, route, &wanted)?;
+                same_line(&question, route, wanted)?;
                 answered += 1;
             }
             Err(unknown) => {
@@ -271,17 +272,12 @@ fn as_the_crate(machine: Machine) -> Verdict {
 /// The same of the crate `acpi`, which panics where it fails: each question is asked in a thread of its own.
 fn as_the_newer_crate(machine: Machine) -> Verdict {
     let described = described(machine)?;
-    let mut ours = load(&described)?;
     let (mut answered, mut failed) = (0, 0);
-    for question in described.questions()? {
-        let wanted = ours.answer(&question);
-        if wanted.is_err() {
-            continue;
-        }
+    for (question, wanted) in answered_by_us(&described)? {
         let ask = || Ok::<_, String>(Router::new(ByAcpi::load(&described)?).answer(&question));
         match quietly(|| thread::scope(|scope| scope.spawn(ask).join())) {
             Ok(Ok(Ok(route))) => {
-                same_line(&question, route, &wanted)?;
+                same_line(&question, route, wanted)?;
                 answered += 1;
             }
             Ok(Err(error)) => return Err(error),

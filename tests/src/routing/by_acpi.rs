@@ -26,7 +26,7 @@ use acpi::{
     },
 };
 use acpi_routes::{Polarity, Trigger, madt::IsaInterrupt};
-use aml_routes::{Datum, Evaluator, Fault, Location, Machine as _, Path, Segment, Width};
+use aml_routes::{Datum, Evaluator, Fault, Location, Machine as _, Path, Width};
 use pci_types::PciAddress;
 
 use super::described::{Described, Space};
@@ -111,7 +111,7 @@ impl Evaluator for ByAcpi {
         // What is handed in never fails.
         let _ = self.interpreter.namespace.lock().traverse(|name, level| {
             if level.kind == NamespaceLevelKind::Device {
-                devices.extend(path(name));
+                devices.extend(Path::parse(&name.as_string()));
             }
             Ok(true)
         });
@@ -126,7 +126,8 @@ impl Evaluator for ByAcpi {
     fn look_up(&self, text: &[u8], scope: &Path) -> Option<Path> {
         let wanted = AmlName::from_str(core::str::from_utf8(text).ok()?).ok()?;
         let scope = name(scope).ok()?;
-        path(&self.interpreter.namespace.lock().search_for_level(&wanted, &scope).ok()?)
+        let found = self.interpreter.namespace.lock().search_for_level(&wanted, &scope);
+        Path::parse(&found.ok()?.as_string())
     }
 
     fn evaluate(&mut self, path: &Path, arguments: Vec<Datum>) -> Result<Datum, Fault> {
@@ -142,13 +143,6 @@ impl Evaluator for ByAcpi {
 
 fn name(path: &Path) -> Result<AmlName, AmlError> {
     AmlName::from_str(&format!("{path}"))
-}
-
-fn path(name: &AmlName) -> Option<Path> {
-    let text = name.as_string();
-    let parts = text.trim_start_matches('\\').split('.').filter(|part| !part.is_empty());
-    let segments = parts.map(|part| part.as_bytes().try_into().ok().map(Segment));
-    Some(Path::new(segments.collect::<Option<_>>()?))
 }
 
 fn object(datum: Datum) -> WrappedObject {

@@ -32,10 +32,12 @@ const MAP_GIVEN: [u8; 8] = [0x48, 0x89, 0x04, 0x25, 0x10, 0xe0, 0x3f, 0];
 const RAM_OF_L2: [u8; 5] = [0xb8, 0xe3, 0, 0, 0];
 /// `mov rax, 0x8000fec000e3`: the host's IO-APIC, as the TD shares it.
 const CHIP_OF_THE_HOST: [u8; 10] = [0x48, 0xb8, 0xe3, 0, 0xc0, 0xfe, 0, 0x80, 0, 0];
+/// `mov eax, 0x400000e3`: where the TD has no memory at all.
+const NO_MEMORY: [u8; 5] = [0xb8, 0xe3, 0, 0, 0x40];
 /// `or byte [0x3fe010], 2`: the page of the request is writable.
 const MAKE_WRITABLE: [u8; 8] = [0x80, 0x0c, 0x25, 0x10, 0xe0, 0x3f, 0, 2];
 
-const CASES: [Case; 13] = cases! {
+const CASES: [Case; 14] = cases! {
     "it_reads_where_nothing_is": &[0x8b, 0x04, 0x25, 0, 0x10, 0, 0] => "an exception";
     "it_writes_what_it_is_given": &WRITE_GIVEN => "an exception";
     "it_writes_that_by_page_tables_of_its_own":
@@ -44,6 +46,8 @@ const CASES: [Case; 13] = cases! {
         &[&RAM_OF_L2[..], &MAP_GIVEN, &FLUSH, &READ_GIVEN].concat() => "a wild access: gpa=0x0";
     "it_maps_what_the_host_shares":
         &[&CHIP_OF_THE_HOST[..], &MAP_GIVEN, &FLUSH, &READ_GIVEN].concat() => "a wild access: gpa=0x8000fec00000";
+    "it_maps_what_is_no_memory":
+        &[&NO_MEMORY[..], &MAP_GIVEN, &FLUSH, &READ_GIVEN].concat() => "a wild access: gpa=0x40000000";
     "it_reads_a_register":
         // `xor ecx, ecx; rdmsr`.
         &[0x31, 0xc9, 0x0f, 0x32] => "it did what it may not";
@@ -55,7 +59,7 @@ const CASES: [Case; 13] = cases! {
     "it_halts_without_an_answer": &[0xb8, 1, 0, 0, 0, 0xf4] => "it has answered";
     "it_writes_other_ports":
         // `out 0x80, al`; then `mov eax, 0; adc eax, 0x10; hlt` tells the carry flag.
-        &[0xe6, 0x80, 0xb8, 0, 0, 0, 0, 0x83, 0xd0, 0x10, 0xf4] => "it halted with 0x11";
+        &[0xe6, 0x80, 0xb8, 0, 0, 0, 0, 0x83, 0xd0, 0x10, 0xf4] => "it halted with 0x11 ports=1 refused=1";
 };
 
 /// The scenarios of this part.

@@ -56,17 +56,17 @@ impl HostTables {
         let pipes = child.stdin.take().zip(child.stdout.take()).zip(child.stderr.take());
         // It ends with QEMU.
         let dialogue = thread::spawn(move || {
-            let ((commands, answers), firmware) = pipes?;
+            let ((commands, answers), firmware) = pipes.ok_or("no pipes")?;
             wait_for(firmware, READY)?;
             let mut machine = Machine { commands, answers: BufReader::new(answers) };
             let tables = machine.tables();
             machine.ask(&format!("outb {END:#x} 0"));
-            tables
+            tables.ok_or_else(|| "it has no such files".to_owned())
         });
         tool::wait(&mut child, LIMIT).context(|| "cannot wait".to_owned())?;
-        let tables = dialogue.join().ok().flatten();
-        let Source { machine, .. } = source;
-        tables.ok_or_else(|| Failure::new(format!("QEMU's machine {machine} tells no ACPI tables")))
+        let tables = dialogue.join().unwrap_or_else(|_| Err("our own bug".to_owned()));
+        let machine = source.machine;
+        tables.map_err(|why| Failure::new(format!("no ACPI tables of QEMU's {machine}: {why}")))
     }
 }
 
@@ -88,12 +88,21 @@ fn start(source: Source<'_>, qemu: &Qemu) -> Result<Child> {
         .context(|| format!("cannot start {}", qemu.program.display()))
 }
 
-/// Waits for a line that begins so; what comes later is read and dropped, so that nobody waits to say it.
-fn wait_for(stream: impl Read + Send + 'static, begin: &str) -> Option<()> {
+/// Waits for a line that begins so; what comes later is read and dropped, so that nobody waits to say it. Fails with
+/// what was said last if it does not come.
+fn wait_for(stream: impl Read + Send + 'static, begin: &str) -> core::result::Result<(), String> {
     let mut lines = BufReader::new(stream).split(b'\n').map_while(core::result::Result::ok);
-    lines.find(|line| line.starts_with(begin.as_bytes()))?;
-    thread::spawn(move || lines.for_each(drop));
-    Some(())
+    let mut last = b"its firmware starts nothing".to_vec();
+    for line in &mut lines {
+        if line.starts_with(begin.as_bytes()) {
+            thread::spawn(move || lines.for_each(drop));
+            return Ok(());
+        }
+        if !line.trim_ascii().is_empty() {
+            last = line;
+        }
+    }
+    Err(String::from_utf8_lossy(&last).into_owned())
 }
 
 /// A machine that does single accesses.
@@ -154,5 +163,29 @@ impl<W: Write, R: BufRead> Machine<W, R> {
                 return None;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::{Machine, wait_for};
+
+    #[test]
+    fn the_firmware_is_waited_for_and_its_last_words_are_told() {
+        assert_eq!(wait_for(&b"SeaBIOS\nBooting from ROM\n"[..], "Booting"), Ok(()));
+        let failure = wait_for(&b"one\nqemu: no such machine\n"[..], "Booting");
+        assert_eq!(failure, Err("qemu: no such machine".to_owned()));
+    }
+
+    #[test]
+    fn an_answer_is_found_among_interrupts() {
+        let answers = VecDeque::from(b"IRQ raise 4\nOK 0x0102\nFAIL Unknown\n".to_vec());
+        let mut machine = Machine { commands: Vec::new(), answers };
+        assert_eq!(machine.ask("read 0 2").as_deref(), Some("0x0102"));
+        assert_eq!(machine.ask("reed 0 2"), None);
+        assert_eq!(machine.ask("read 0 2"), None, "nobody is there any more");
+        assert!(machine.commands.starts_with(b"read 0 2\nreed"));
     }
 }

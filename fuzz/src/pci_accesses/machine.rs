@@ -132,6 +132,8 @@ impl Machine {
         matches!(at.size, 4 | 8)
             && at.gpa.is_multiple_of(at.size.into())
             && !self.lies()
+            // A host that changes a function may put its table into the page of another one's.
+            && self.is_exact()
             && self.devices.values().filter(|device| device.is_there && is_in(device)).count() == 1
     }
 
@@ -249,7 +251,8 @@ impl Machine {
         let has = |device: &Device| {
             let first = u16::try_from(device.get(PORTS, 4) & !3).unwrap_or(0);
             let within = port.checked_sub(first);
-            let is_in = within.is_some_and(|within| within + u16::from(size) <= PORT_COUNT);
+            let is_in = within
+                .is_some_and(|within| u32::from(within) + u32::from(size) <= u32::from(PORT_COUNT));
             is_in && device.get(4, 1) & 1 != 0
         };
         let is_fit = self.devices.values().any(|device| device.is_there && has(device));
@@ -318,6 +321,9 @@ impl machine::Machine for Machine {
             unreachable!("L1 writes to a function that there is not: {register:x?}")
         };
         if !device.is_plain {
+            if (0x10..0x28).contains(&offset) {
+                device.set(register, value);
+            }
             return;
         }
         device.set(register, value);

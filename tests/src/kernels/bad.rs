@@ -27,7 +27,7 @@ pub(super) fn scenarios() -> Vec<Trial> {
         (
             "a_kernel_beyond_memory_is_refused",
             elf(&[(1 << 20, 1 << 30)], PVH_NOTE),
-            "the guest needs --memory 1044 at least, not 128",
+            "the guest needs --memory 1048 at least, not 128",
         ),
     ];
     let files = files.map(|(name, file, why)| {
@@ -36,9 +36,9 @@ pub(super) fn scenarios() -> Vec<Trial> {
     let loads = [
         (
             "a_segment_must_not_reach_into_the_platform_area",
-            elf(&[(1 << 20, 64), (0x6fe_f000, 0x1001)], PVH_NOTE),
+            elf(&[(1 << 20, 64), (0x6be_f000, 0x1001)], PVH_NOTE),
             "",
-            "the segment at 0x6fef000 does not fit into L2's RAM",
+            "the segment at 0x6bef000 does not fit into L2's RAM",
         ),
         (
             "segments_must_not_overlap",

@@ -97,7 +97,7 @@ fn calls(first: u64) -> Result<usize, Failure> {
 
 /// Lists with something in them that cannot be.
 fn lists(first: u64, shared_bit: u64) -> Result<usize, Failure> {
-    let platform = 0x700_0000 / PAGE - 1;
+    let platform = 0x6c0_0000 / PAGE - 1;
     let mut refused = 0;
     let mut check = |(partition, wanted), pages: &[u64], end: u64| {
         let input = visibility(partition, wanted, pages);

@@ -30,6 +30,9 @@ pub(crate) mod guest_memory;
 /// The instruction that exited, where SVM does not say.
 pub(crate) mod decode;
 
+/// Breakpoints that are no longer there.
+pub(crate) mod stale_code;
+
 /// SVM's exit codes in VMX words.
 pub(crate) mod exit;
 

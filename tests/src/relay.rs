@@ -37,6 +37,13 @@ pub(crate) fn scenarios() -> Vec<Trial> {
             Ok(())
         })
     }));
+    trials.push(scenario("relay::code_is_patched_while_another_cpu_runs_it", || {
+        Stand::new(2, "scenario=patch").run(|outcome| {
+            let figures = account::exact(outcome)?;
+            check!(figures.handled == 10, "{} handled, not 10", figures.handled);
+            Ok(())
+        })
+    }));
     trials.push(scenario("relay::a_device_is_switched_while_another_interrupts", || {
         Stand::new(2, "scenario=masters").run(|outcome| {
             let figures = account::exact(outcome)?;

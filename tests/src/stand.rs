@@ -25,7 +25,7 @@ pub(crate) type Verdict = Result<(), String>;
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// The same for guests that take longer on a machine with other things to do.
-const FOREIGN_LIMIT: Duration = Duration::from_secs(900);
+const FOREIGN_LIMIT: Duration = Duration::from_secs(360);
 
 /// Lines of the transcript, and rows of the report, that a failure shows: enough for a kernel's last words and ours.
 const SHOWN: usize = 150;
@@ -259,17 +259,7 @@ impl Stand {
         Ok(image)
     }
 
-    /// Runs it; once more, and says so, if a kernel met what QEMU alone is to blame for.
-    fn attempt(&self, shared: &Shared) -> xtask::Result<Outcome> {
-        let outcome = self.once(shared)?;
-        if !shared.qemu.runs_stale_code() || !met_stale_code(&outcome) {
-            return Ok(outcome);
-        }
-        eprintln!("  qemu   the kernel met an int3 that was no longer there (docs/qemu.md); again");
-        self.once(shared)
-    }
-
-    fn once(&self, Shared { builds, qemu }: &Shared) -> xtask::Result<Outcome> {
+    fn attempt(&self, Shared { builds, qemu }: &Shared) -> xtask::Result<Outcome> {
         let image = self.assemble(builds)?;
         let Some(properties) = self.disk else { return self.machine.run(qemu, builds, &image) };
         let directory = Scratch::new()?;
@@ -303,11 +293,6 @@ impl Stand {
         let _ = writeln!(text, "  peer: {:?}", outcome.peer);
         text
     }
-}
-
-/// Whether a kernel died of a breakpoint of its own that it had already removed.
-fn met_stale_code(outcome: &Outcome) -> bool {
-    outcome.console.iter().any(|line| line.starts_with("L2 | ") && line.contains("int3: 0000 [#1]"))
 }
 
 /// Checks that a run ended as it must.

@@ -24,9 +24,6 @@ const OLDEST: Version = Version { major: 7, minor: 2 };
 /// The first version known to get the flags of CMPXCHG16B right.
 const CMPXCHG16B_WORKS: Version = Version { major: 10, minor: 0 };
 
-/// The first version not known to run code that another CPU has already replaced.
-const NO_STALE_CODE: Version = Version { major: 8, minor: 1 };
-
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A QEMU that will do.
@@ -56,12 +53,6 @@ impl Qemu {
             None => install(PROGRAM, INSTALL)?,
         };
         Self::check(program)
-    }
-
-    /// Whether a CPU may run code that another one has already replaced (`docs/qemu.md`).
-    #[must_use]
-    pub fn runs_stale_code(&self) -> bool {
-        self.version < NO_STALE_CODE
     }
 
     /// Returns the program to use, if there is one.

@@ -2,7 +2,7 @@
 //! What happens on an interrupt or exception: count it, acknowledge its device, go on.
 #![expect(unsafe_code, reason = "loading the interrupt table")]
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use cpu::interrupt::{Frame, Table};
 use spin::Once;
@@ -17,6 +17,9 @@ static TABLE: Once<Table> = Once::new();
 
 /// How many NMIs of the boot CPU are still to be answered with another one to it, which has to wait.
 pub(crate) static ECHOES: AtomicU32 = AtomicU32::new(0);
+
+/// Whether breakpoints are counted, and not the end.
+pub(crate) static BREAKPOINTS: AtomicBool = AtomicBool::new(false);
 
 /// What every handler of a device does before it acknowledges, if a scenario wants it to.
 pub(crate) static DELAY: Once<fn()> = Once::new();
@@ -40,6 +43,10 @@ extern "C" fn interrupted(frame: &mut Frame) {
         return;
     }
     let [vector, ..] = frame.vector.to_le_bytes();
+    if vector == vectors::BREAKPOINT && BREAKPOINTS.load(Ordering::Relaxed) {
+        handled::count(vector, cpus::current());
+        return;
+    }
     if frame.vector < FIRST_INTERRUPT && vector != vectors::NMI {
         exception(frame)
     }

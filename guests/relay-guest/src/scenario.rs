@@ -30,6 +30,7 @@
 //! | quotes       | all CPUs ask for `count` quotes each and sleep until they are told |
 //! | ipis         | `count` rounds, all CPUs interrupt each other by many vectors at once |
 //! | deliveries   | events are delivered to memory of which a part is being shared |
+//! | patch        | one CPU patches code that another one runs |
 //! | fpu          | one CPU loads FPU state while another leaves the guest |
 //! | idle         | everything set up, nothing asked, no end |
 
@@ -111,6 +112,9 @@ mod deliveries;
 /// FPU state and exits.
 mod fpu;
 
+/// Code that is patched while it runs.
+mod patch;
+
 use self::exact::Pace;
 use self::machine::Machine;
 use crate::command_line::Options;
@@ -177,6 +181,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "ipis" => ipis::run(machine),
         "deliveries" => deliveries::run(machine),
         "fpu" => fpu::run(machine),
+        "patch" => patch::run(machine),
         "idle" => odd::idle(machine),
         _ => Err(Failure::NoScenario),
     }

@@ -18,6 +18,9 @@
 /// The non-maskable interrupt.
 pub(crate) const NMI: u8 = 2;
 
+/// The breakpoint.
+pub(crate) const BREAKPOINT: u8 = 3;
+
 /// The interrupt of the APIC's timer.
 pub(crate) const TIMER: u8 = 80;
 

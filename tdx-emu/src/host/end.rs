@@ -14,6 +14,7 @@ use crate::{
     iommu::dma,
     machine::{clock, console, interrupt},
     observe, provoke,
+    svm::stale_code,
 };
 
 /// How a run ends.
@@ -96,6 +97,9 @@ fn say_interrupts(td: &Td) {
             let cpu = vcpu.index;
             log::info!("timer: cpu={cpu} ended={ended} merged={merged} recognised={recognised}");
         }
+    }
+    if stale_code::dropped() != 0 {
+        log::info!("stale_code: dropped={}", stale_code::dropped());
     }
     if let Some(hyperv) = td.hyperv.as_ref().filter(|hyperv| !hyperv.is_empty()) {
         log::info!("hyperv: {hyperv}");

@@ -8,6 +8,8 @@
 //!
 //! Spec: SDM "VM Entries", "Event Injection", "Evaluation of Pending Virtual Interrupts".
 
+use core::mem;
+
 use tdcall::interruption_info::{InterruptionInfo, InterruptionType};
 
 use super::{
@@ -48,7 +50,9 @@ pub(crate) fn prepare(vcpu: &mut Vcpu) -> Entry {
     load_event(vcpu)
 }
 
-fn load_controls(vcpu: &Vcpu) {
+fn load_controls(vcpu: &mut Vcpu) {
+    // It is raised by the processor, which knows best how: until the next exit none is looked at.
+    let looks = vcpu.current != 0 && !mem::take(&mut vcpu.vm_mut().vmcs.raises_software_interrupt);
     let vmcs = &vcpu.vm().vmcs;
     let vmcb = vmcs.vmcb;
     let mut misc1 = misc1::INTR
@@ -70,6 +74,9 @@ fn load_controls(vcpu: &Vcpu) {
     let mut exceptions = UD_INTERCEPT;
     if vmcs.load_control_registers() {
         cr |= READ_CR0_CR4;
+    }
+    if looks {
+        misc1 |= misc1::SOFTWARE_INTERRUPT;
     }
     if vcpu.current != 0 {
         for (control, intercept) in [

@@ -26,7 +26,7 @@ use crate::{
     svm::{
         decode,
         exit::{self, Exit, VmxExit},
-        vmrun,
+        stale_code, vmrun,
     },
 };
 
@@ -108,6 +108,11 @@ fn dispatch(vcpu: &mut Vcpu, decoded: Exit) -> Result<(), TdExit> {
             let vmcs = &mut vcpu.vm_mut().vmcs;
             vmcs.nmi.end(vmcs.vmcb.rip());
             reinject_l2(vcpu);
+            Ok(())
+        }
+        Exit::SoftwareInterrupt => {
+            let current = stale_code::check(vcpu.vmcb()) == stale_code::Code::Current;
+            vcpu.vm_mut().vmcs.raises_software_interrupt = current;
             Ok(())
         }
         Exit::Undefined => {

@@ -71,6 +71,8 @@ pub(crate) struct Vmcs {
     pub(crate) idt_vectoring_error: u32,
     /// Whether an NMI is being handled.
     pub(crate) nmi: NmiState,
+    /// Whether the software interrupt at RIP was looked at and may be raised.
+    pub(crate) raises_software_interrupt: bool,
     /// RIP of the instruction that stands in the shadow of STI.
     shadowed: Option<u64>,
     /// Fields that are stored and have no effect here.
@@ -204,6 +206,7 @@ impl Vmcs {
             idt_vectoring: InterruptionInfo::new(),
             idt_vectoring_error: 0,
             nmi: NmiState::Idle,
+            raises_software_interrupt: false,
             shadowed: None,
             stored: INITIALLY_STORED.into(),
         };

@@ -214,6 +214,11 @@ pub(crate) fn is_rdtscp(instruction: &Instruction) -> bool {
     instruction.code() == Code::Rdtscp
 }
 
+/// Whether the instruction raises a software interrupt: INT3, INTO or INT.
+pub(crate) fn interrupts(instruction: &Instruction) -> bool {
+    matches!(instruction.mnemonic(), Mnemonic::Int3 | Mnemonic::Into | Mnemonic::Int)
+}
+
 /// Whether the instruction is one that software puts behind STI to wait without losing an
 /// interrupt, and that exits.
 pub(crate) fn halts(instruction: &Instruction) -> bool {

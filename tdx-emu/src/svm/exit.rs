@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     HostNmi,
     /// The guest could take an interrupt now, as `svm` was asked to tell.
     InterruptWindow,
+    /// INT3, INTO or INT is about to raise its interrupt.
+    SoftwareInterrupt,
     /// The handler of an NMI is about to return.
     NmiHandlerEnds,
     /// The guest raised #UD by itself.
@@ -81,6 +83,7 @@ mod code {
     pub(super) const CPUID: u64 = 0x072;
     pub(super) const RSM: u64 = 0x073;
     pub(super) const IRET: u64 = 0x074;
+    pub(super) const SOFTWARE_INTERRUPT: u64 = 0x075;
     pub(super) const INVD: u64 = 0x076;
     pub(super) const PAUSE: u64 = 0x077;
     pub(super) const HLT: u64 = 0x078;
@@ -130,6 +133,7 @@ pub(crate) fn decode(vmcb: Vmcb, gprs: &Gprs) -> Exit {
         code::NMI => Exit::HostNmi,
         code::VINTR => Exit::InterruptWindow,
         code::IRET => Exit::NmiHandlerEnds,
+        code::SOFTWARE_INTERRUPT => Exit::SoftwareInterrupt,
         code::SMI => simple(ExitReason::OTHER_SMI, 0),
         code::INIT => simple(ExitReason::INIT_SIGNAL, 0),
         code::SHUTDOWN => simple(ExitReason::TRIPLE_FAULT, 0),

@@ -365,6 +365,8 @@ pub(crate) mod misc1 {
     pub(crate) const RSM: u32 = 1 << 19;
     /// IRET.
     pub(crate) const IRET: u32 = 1 << 20;
+    /// INT3, INTO, INT.
+    pub(crate) const SOFTWARE_INTERRUPT: u32 = 1 << 21;
     /// INVD.
     pub(crate) const INVD: u32 = 1 << 22;
     /// PAUSE.

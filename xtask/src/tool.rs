@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs that are started: each has a time limit, and its output is shown when it fails.
 //!
-//! Waiting is done on a process descriptor, so that a program that ends is seen at once, one that
-//! does not is killed at its limit, and no other process can be hit by mistake.
+//! Waiting is done on a process descriptor, so that a program that ends is seen at once, and one
+//! that does not is killed at its limit with everything that it started: cargo leaves the tests that
+//! it runs behind, and they would go on in a tree that may no longer be there.
 
 use core::time::Duration;
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Seek},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -18,7 +19,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{MemfdFlags, memfd_create},
     io::Errno,
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
 use crate::{Failure, Result, failure::Context};
@@ -130,7 +131,7 @@ impl Tool {
     }
 }
 
-/// Waits for `child`, at most for `limit`; then kills it and returns nothing.
+/// Waits for `child`, at most for `limit`; then kills it and what it started, and returns nothing.
 pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let descriptor = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     let start = Instant::now();
@@ -143,7 +144,7 @@ pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<Exit
         let mut events = [PollFd::new(&descriptor, PollFlags::IN)];
         match poll(&mut events, Some(&timeout)) {
             Ok(0) => {
-                child.kill()?;
+                kill_family(Pid::from_child(child));
                 child.wait()?;
                 return Ok(None);
             }
@@ -154,6 +155,25 @@ pub(crate) fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<Exit
     }
 }
 
+/// Kills a process that was not waited for yet, and its descendants.
+///
+/// It is stopped first: then it starts nothing more, and as it waits for no child either, no number
+/// in its list of children can become another process's.
+fn kill_family(process: Pid) {
+    // What is gone already needs no signal.
+    let _ = kill_process(process, Signal::STOP);
+    children(process).into_iter().for_each(kill_family);
+    let _ = kill_process(process, Signal::KILL);
+}
+
+fn children(process: Pid) -> Vec<Pid> {
+    let process = process.as_raw_nonzero();
+    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
+    let lists = threads.flatten().map(|thread| fs::read_to_string(thread.path().join("children")));
+    let numbers = |list: String| list.split_whitespace().flat_map(str::parse).collect::<Vec<_>>();
+    lists.flatten().flat_map(numbers).filter_map(Pid::from_raw).collect()
+}
+
 fn memory_file(name: &str) -> Result<File> {
     let descriptor = memfd_create(name, MemfdFlags::CLOEXEC);
     descriptor.map(File::from).context(|| format!("no memory for the output of {name}"))
@@ -162,8 +182,11 @@ fn memory_file(name: &str) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
+    use std::{io, process::Command};
 
-    use super::Tool;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::{Tool, wait};
 
     fn shell(script: &str, limit: Duration) -> Tool {
         Tool::new("sh", limit).args(["-c", script])
@@ -183,6 +206,22 @@ mod tests {
         let hung = shell("echo begun; exec sleep 600", Duration::from_millis(200));
         let failure = hung.stdout().unwrap_err().to_string();
         assert!(failure.contains("killed after"), "{failure}");
+    }
+
+    #[test]
+    fn what_a_hung_program_started_is_killed_with_it() {
+        let (reader, writer) = io::pipe().unwrap();
+        let limit = Duration::from_millis(500);
+        let mut command = Command::new("sh");
+        command.args(["-c", "(sleep 600; true) & sleep 600; true"]).stdout(writer);
+        let mut child = command.spawn().unwrap();
+        // The command keeps a copy of the pipe's end.
+        drop(command);
+        assert_eq!(wait(&mut child, limit).unwrap(), None);
+        // The pipe hangs up when nobody is left who could write.
+        let mut events = [PollFd::new(&reader, PollFlags::IN)];
+        let patience = Timespec { tv_sec: 60, tv_nsec: 0 };
+        assert_eq!(poll(&mut events, Some(&patience)), Ok(1), "something still holds the pipe");
     }
 
     #[test]

@@ -37,6 +37,14 @@ pub(crate) fn scenarios() -> Vec<Trial> {
             Ok(())
         })
     }));
+    for advance in [0, 5_000, 600_000] {
+        let name = format!("relay::a_timer_that_ends_{advance}_ns_early_wakes_on_time");
+        trials.push(scenario(name, move || {
+            let stand = Stand::new(1, "scenario=sleep");
+            let stand = stand.emulator_option(&format!("timer_advance_ns={advance}"));
+            stand.run(|outcome| account::exact(outcome).map(drop))
+        }));
+    }
     trials.push(scenario("relay::code_is_patched_while_another_cpu_runs_it", || {
         Stand::new(2, "scenario=patch").run(|outcome| {
             let figures = account::exact(outcome)?;

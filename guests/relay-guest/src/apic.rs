@@ -4,7 +4,7 @@
 //! Spec: SDM "Extended XAPIC (x2APIC)".
 #![expect(unsafe_code, reason = "MSRs")]
 
-use cpu::apic::{IA32_APIC_BASE, Register};
+use cpu::apic::{IA32_APIC_BASE, IA32_TSC_DEADLINE, Register};
 use x86_64::registers::model_specific::Msr;
 
 /// Enable bits of IA32_APIC_BASE: the APIC itself, and its x2APIC mode.
@@ -13,6 +13,9 @@ const EXTENDED: u64 = 1 << 10;
 
 /// Software enable bit of SVR.
 const SOFTWARE_ENABLED: u64 = 1 << 8;
+
+/// LVT timer: TSC-deadline mode.
+const TSC_DEADLINE_MODE: u64 = 2 << 17;
 
 /// ICR: NMI, INIT and start-up, both with level "assert".
 const NMI: u64 = 0x4400;
@@ -34,6 +37,12 @@ pub(crate) fn enable(spurious_vector: u8) {
 /// Ends the interrupt in service.
 pub(crate) fn end_of_interrupt() {
     write(Register::EOI.msr(), 0);
+}
+
+/// Raises `vector` once, when the time-stamp counter of this CPU reaches `deadline`.
+pub(crate) fn arm_timer(vector: u8, deadline: u64) {
+    write(Register::LVT_TIMER.msr(), TSC_DEADLINE_MODE | u64::from(vector));
+    write(IA32_TSC_DEADLINE, deadline);
 }
 
 /// Sends an NMI to the CPU with APIC id `id`.

@@ -30,6 +30,7 @@
 //! | quotes       | all CPUs ask for `count` quotes each and sleep until they are told |
 //! | ipis         | `count` rounds, all CPUs interrupt each other by many vectors at once |
 //! | deliveries   | events are delivered to memory of which a part is being shared |
+//! | sleep        | the boot CPU sleeps until its timer ends, over and over |
 //! | patch        | one CPU patches code that another one runs |
 //! | fpu          | one CPU loads FPU state while another leaves the guest |
 //! | idle         | everything set up, nothing asked, no end |
@@ -112,6 +113,9 @@ mod deliveries;
 /// FPU state and exits.
 mod fpu;
 
+/// Sleep until a timer ends.
+mod sleep;
+
 /// Code that is patched while it runs.
 mod patch;
 
@@ -181,6 +185,7 @@ fn by_name(name: &str, machine: &mut Machine<'_>) -> Result<(), Failure> {
         "ipis" => ipis::run(machine),
         "deliveries" => deliveries::run(machine),
         "fpu" => fpu::run(machine),
+        "sleep" => sleep::run(machine),
         "patch" => patch::run(machine),
         "idle" => odd::idle(machine),
         _ => Err(Failure::NoScenario),

@@ -21,7 +21,10 @@ use super::{
     vcpu::Vcpu,
     vm::vm,
 };
-use crate::{apic, cpus, interrupt::counters::HOST_REFUSALS};
+use crate::{
+    apic, cpus,
+    interrupt::counters::{HOST_REFUSALS, TIMERS},
+};
 
 /// Why a halt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +82,11 @@ pub(super) fn until_work(vcpu: &mut Vcpu) -> Result<Halt, Refused> {
             look = vm().others.next_look(began);
         }
         let next = [deadline, look].into_iter().flatten().min();
-        if let Some(next) = next.filter(|next| armed != Some(*next)) {
+        // A host may end its timer early, and then it has to be asked again.
+        let wanted = next.map(|next| (next, TIMERS.get()));
+        if let Some((next, _)) = wanted.filter(|_| armed != wanted) {
             apic::arm_timer(next);
-            armed = Some(next);
+            armed = wanted;
         }
         turn_after_drain(vcpu.block);
     }

@@ -26,6 +26,7 @@
 //! | `resume`       | who goes on when L2 was given memory: `l2`, or `l1` | `l2`                |
 //! | `quotes`       | `honest`, `reverse`, `silent`, `double`, `early`, `at-once`, `late`, `length`, `garbage`, `never`, `refuse` | `honest` |
 //! | `unnotified`   | a CPU that is refused the event notification      | none                  |
+//! | `timer_advance_ns` | by so much a deadline of L1's timer ends early    | `0`                   |
 //! | `conversion`   | of memory: `honest`, `parts`, `stuck`, `astray`, `refusal`, `lie`, `slow` | `honest` |
 
 use core::fmt;
@@ -128,6 +129,8 @@ pub(crate) struct CommandLine {
     pub(crate) sweep: Option<SweepPlan>,
     /// Whether L1 goes on when L2 was given memory.
     pub(crate) resume_l1: bool,
+    /// Nanoseconds by which a deadline of L1's timer ends early, as with KVM's parameter of that name.
+    pub(crate) timer_advance_ns: u64,
     /// How memory is converted.
     pub(crate) conversion: Conversion,
     /// How quotes are made.
@@ -165,6 +168,7 @@ impl Default for CommandLine {
             flood: None,
             sweep: None,
             resume_l1: false,
+            timer_advance_ns: 0,
             conversion: Conversion::Honest,
             quotes: Manner::Honest,
             unnotified: None,
@@ -260,6 +264,9 @@ impl CommandLine {
             "bridge" => self.bridge = Bridge::named(value).ok_or(bad("`own` or `piix3`"))?,
             "files" => self.files = Interfaces::named(value).ok_or(bad("`requests` or `bytes`"))?,
             "resume" => self.resume_l1 = is_l1(value).ok_or(bad("`l1` or `l2`"))?,
+            "timer_advance_ns" => {
+                self.timer_advance_ns = number(value).ok_or(bad("a number of nanoseconds"))?;
+            }
             "conversion" => {
                 self.conversion = conversion(value).ok_or(bad("a manner of conversion"))?;
             }

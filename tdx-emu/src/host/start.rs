@@ -158,6 +158,7 @@ fn build(boot: &Boot, line: &CommandLine, image: &Image<'_>, vcpus: usize) -> Re
         smis: Smis::new(line.smis),
         hostile,
         resume_l1: line.resume_l1,
+        timer_advance_ns: line.timer_advance_ns,
         conversion: line.conversion,
     })
 }

@@ -68,6 +68,8 @@ pub(crate) struct Td {
     pub(crate) resume_l1: bool,
     /// How it has memory converted.
     pub(crate) conversion: Conversion,
+    /// Nanoseconds by which a deadline of L1's timer ends early.
+    pub(crate) timer_advance_ns: u64,
 }
 
 static TD: Once<Td> = Once::new();

@@ -19,7 +19,7 @@ fn every_key_is_understood() {
     let text = "flavour=hyperv redirect=0 vmbus=5.3 rescind=9 vcpus=2 memory=256 log=debug trace=1 relay_table=0xffe01000 \
                 relay_stride=768 devices=8086:100e unasked=0x5f:10 campaign=3 conversion=parts \
                 resume=l1 sweep=0x5f:32:0x40:1:84 \
-                flood=8:1000 quotes=reverse unnotified=1 smis=plain:5 removal=1af4:1110:9 \
+                flood=8:1000 quotes=reverse unnotified=1 timer_advance_ns=5000 smis=plain:5 removal=1af4:1110:9 \
                 bridge=piix3 files=bytes";
     let parsed = CommandLine::parse(text).unwrap();
     assert_eq!((parsed.vcpus, parsed.memory, parsed.trace), (Some(2), 256 << 20, true));
@@ -33,6 +33,7 @@ fn every_key_is_understood() {
     let (starter, echo) = (Some(0x40), Some(84));
     let plan = SweepPlan { vector: 0x5f, lanes: 32, starter, target: 1, echo };
     assert_eq!(parsed.sweep, Some(plan));
+    assert_eq!(parsed.timer_advance_ns, 5000);
     assert_eq!((parsed.quotes, parsed.unnotified), (Manner::Reverse, Some(1)));
     assert_eq!(parsed.flavour, Flavour::Hyperv);
     assert_eq!(parsed.hyperv.redirection, Redirection::Absent);
@@ -72,6 +73,7 @@ fn a_mistake_is_named() {
         "smis=5",
         "removal=1af4:1110",
         "unnotified=all",
+        "timer_advance_ns=soon",
         "bridge=via",
         "files=all",
         "flood=33:5",

@@ -56,7 +56,10 @@ pub(super) fn write(td: &Td, vcpu: &Vcpu, registers: &Registers) -> VmcallStatus
             return VmcallStatus::INVALID_OPERAND;
         }
         Effect::Deadline(0) | Effect::CountDown(0) => vcpu.timer.set_apic(None),
-        Effect::Deadline(tsc) => vcpu.timer.set_apic(Some(when(td.tsc_origin.wrapping_add(tsc)))),
+        Effect::Deadline(tsc) => {
+            let deadline = when(td.tsc_origin.wrapping_add(tsc));
+            vcpu.timer.set_apic(Some(deadline.saturating_sub(td.timer_advance_ns)));
+        }
         Effect::CountDown(ns) => vcpu.timer.set_apic(Some(clock::now_ns() + ns)),
     }
     VmcallStatus::SUCCESS

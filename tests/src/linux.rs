@@ -27,8 +27,13 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         let name = format!("linux::debian_{series}_takes_a_cpu_off_and_on_again_by_{wake}");
         scenario(name, move || cpu_off(series, wake))
     });
+    let patches = Series::ALL.map(|series| {
+        let name = format!("linux::debian_{series}_patches_code_that_another_cpu_runs");
+        scenario(name, move || patch(series))
+    });
     boots
         .chain(cpus_off)
+        .chain(patches)
         .chain([
             scenario("linux::a_kernel_without_an_init_resets_and_that_is_a_failure", no_init),
             scenario("linux::a_test_that_fails_in_the_guest_is_a_failure", failed_script),
@@ -72,6 +77,28 @@ done
         let told = &outcome.report.guest;
         let turns = told.iter().filter(|line| *line == "result off=0 on=0-1").count();
         check!(turns == 3, "the guest said {told:?}");
+        Ok(())
+    })
+}
+
+/// The scheduler's statistics are switched on and off by patching the code that takes them, while both
+/// CPUs run it.
+fn patch(series: Series) -> Verdict {
+    const SCRIPT: &[u8] = b"#!/bin/sh
+statistics=/proc/sys/kernel/sched_schedstats
+/bin/busybox mkdir -p /proc && /bin/busybox mount -t proc proc /proc || exit 1
+[ -w $statistics ] || exit 2
+/bin/busybox yes | /bin/busybox cat >/dev/null &
+for turn in $(/bin/busybox seq 200); do
+    echo 1 >$statistics
+    echo 0 >$statistics
+done
+echo result turns=$turn
+";
+    Stand::linux(2, series, "", Some(SCRIPT))?.run(|outcome| {
+        ended(outcome, &Exit::SUCCESS)?;
+        let told = &outcome.report.guest;
+        check!(told.iter().any(|line| line == "result turns=200"), "the guest said {told:?}");
         Ok(())
     })
 }

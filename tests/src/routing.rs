@@ -157,12 +157,14 @@ pub(crate) fn scenarios() -> Vec<Trial> {
         let name = format!("routing::l1_finds_the_routes_that_linux_finds_on_{}", machine.name);
         scenario(name, move || in_l1::same_routes(machine))
     });
+    let name = format!("routing::l1_has_the_links_of_{}_switched_on", MACHINES[1].name);
+    let switched_on = scenario(name, || in_l1::switched_on(MACHINES[1]));
     let bears = SEEDS.into_iter().map(|seed| {
         let name = format!("routing::the_changed_tables_of_seed_{seed}_do_l1_no_harm");
         scenario(name, move || in_l1::bears(seed))
     });
     let all = same.chain([disabled, wrong]).chain(crates).chain(newer).chain(fixed).chain(mutated);
-    all.chain(in_l1).chain(bears).collect()
+    all.chain(in_l1).chain([switched_on]).chain(bears).collect()
 }
 
 /// Boots a kernel on a machine and returns what it said.

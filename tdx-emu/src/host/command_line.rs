@@ -14,7 +14,7 @@
 //! | `relay_table`  | GPA of the paravisor's relay table                | none                  |
 //! | `relay_stride` | bytes between its blocks                          | `0`                   |
 //! | `devices`      | PCI ids given to the TD                           | `1234:11e8,1af4:1110` |
-//! | `bridge`       | the ISA bridge that the TD sees: `own`, or `piix3` at 00:01.0 | `own`     |
+//! | `bridge`       | the ISA bridge that the TD sees: `own`, or at 00:01.0 `piix3` or `piix3-off` | `own` |
 //! | `files`        | how files of QEMU are read: `requests` and bytes, or `bytes` | `requests`  |
 //! | `unasked`      | `vector:count`: posted to the first CPU as it halts | none                |
 //! | `campaign`     | rounds over all vectors on all virtual CPUs, once they have halted | `0`  |
@@ -261,7 +261,9 @@ impl CommandLine {
             "sweep" => {
                 self.sweep = Some(sweep(value).ok_or(bad("vector:lanes:starter:cpu[:echo]"))?);
             }
-            "bridge" => self.bridge = Bridge::named(value).ok_or(bad("`own` or `piix3`"))?,
+            "bridge" => {
+                self.bridge = Bridge::named(value).ok_or(bad("`own`, `piix3` or `piix3-off`"))?;
+            }
             "files" => self.files = Interfaces::named(value).ok_or(bad("`requests` or `bytes`"))?,
             "resume" => self.resume_l1 = is_l1(value).ok_or(bad("`l1` or `l2`"))?,
             "timer_advance_ns" => {

@@ -51,7 +51,7 @@ pub(crate) fn prepare(vcpu: &mut Vcpu) -> Entry {
 }
 
 fn load_controls(vcpu: &mut Vcpu) {
-    // It is raised by the processor, which knows best how: until the next exit none is looked at.
+    // It is raised by the processor, which knows best how; until the next exit none is looked at.
     let looks = vcpu.current != 0 && !mem::take(&mut vcpu.vm_mut().vmcs.raises_software_interrupt);
     let vmcs = &vcpu.vm().vmcs;
     let vmcb = vmcs.vmcb;

@@ -6,7 +6,9 @@
 //! patch their code by way of INT3, so what may stay for good is a breakpoint: the kernel, which knows of
 //! none any more, dies of it. QEMU's bug in all versions seen, 7.2 and 10.0, with two CPUs or more.
 //!
-//! So every software interrupt of L2 exits, and L0 looks whether it is still in memory.
+//! So software interrupts of L2 exit, and L0 looks whether they are still in memory. One that is gets raised by
+//! the processor, and until the next exit no other is looked at. That is soon enough: a breakpoint is harmless
+//! until whoever took it away has had all CPUs synchronise, and the interrupt that asks for this is an exit.
 //!
 //! # Orderings
 //! The figure is Relaxed. The byte is exchanged, not stored: another CPU may be patching it now.

@@ -87,7 +87,11 @@ pub(super) fn arguments(
 /// Where our own devices go. The first place is that of the ISA bridge of an i440FX, if the TD sees one.
 fn slots(machine: &Machine) -> [&'static str; 2] {
     let mut words = machine.options.iter().flat_map(|words| words.split(' '));
-    if words.any(|word| word == "bridge=piix3") { [",addr=4", ",addr=2"] } else { [""; 2] }
+    if words.any(|word| word.starts_with("bridge=piix3")) {
+        [",addr=4", ",addr=2"]
+    } else {
+        [""; 2]
+    }
 }
 
 /// Returns the emulator's command line.

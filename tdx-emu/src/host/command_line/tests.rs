@@ -74,7 +74,7 @@ fn a_mistake_is_named() {
         "removal=1af4:1110",
         "unnotified=all",
         "timer_advance_ns=soon",
-        "bridge=via",
+        "bridge=piix3-on",
         "files=all",
         "flood=33:5",
         "sweep=0x60:1:0:0",

@@ -19,6 +19,8 @@ const OTHER: u8 = 1 << 3;
 const PIIX3: u32 = 0x7000_8086;
 /// As the firmware leaves its registers, as on the machine.
 const PIIX3_ROUTES: [u8; 4] = [0x0a, 0x0a, 0x0b, 0x0b];
+/// As they come out of reset: no line.
+const PIIX3_OFF: [u8; 4] = [0x80; 4];
 /// An ISA bridge.
 const PIIX3_CLASS: u32 = 0x0601_0000;
 /// It has more functions.
@@ -45,6 +47,8 @@ pub(crate) enum Choice {
     Own,
     /// That of an i440FX.
     Piix3,
+    /// The same, with all links off.
+    Piix3Off,
 }
 
 impl Choice {
@@ -53,6 +57,7 @@ impl Choice {
         match word {
             "own" => Some(Self::Own),
             "piix3" => Some(Self::Piix3),
+            "piix3-off" => Some(Self::Piix3Off),
             _ => None,
         }
     }
@@ -71,6 +76,7 @@ impl IsaBridge {
         match choice {
             Choice::Own => (platform.config_read(OWN, IDS, 4) == ICH9).then_some(Self::Ich9),
             Choice::Piix3 => Some(Self::Piix3(PIIX3_ROUTES)),
+            Choice::Piix3Off => Some(Self::Piix3(PIIX3_OFF)),
         }
     }
 

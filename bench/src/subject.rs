@@ -337,9 +337,9 @@ mod tests {
             let others: Vec<u8> = (0..31).collect();
             std::thread::scope(|scope| {
                 scope.spawn(|| {
-                    let steps = (0..).filter(|turn| subject.write(0, *turn));
-                    let running = |_: &u64| !stop.is_set();
-                    steps.take_while(running).count()
+                    // A writer that waits for a reader waits in vain after the last one.
+                    let running = (0..).take_while(|_| !stop.is_set());
+                    running.filter(|turn| subject.write(0, *turn)).count()
                 });
                 let _stop = AtEnd(&stop);
                 subject.session(0, &mut |session| {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A card that can do nothing but interrupt by a line, with the driver of an unmodified kernel, beside a disk
 //! with MSI-X: QEMU's `pci-serial`, whose registers are eight ports. Its transmitter is always empty at once,
-//! so each byte that is written by itself is one interrupt, as long as that comes to the CPU that writes.
+//! so each byte that is written by itself is one interrupt, unless the next one is written before that is served:
+//! then one serves both.
 
 use std::fs;
 
@@ -36,7 +37,7 @@ pub(super) fn scenarios() -> Vec<Trial> {
     ]
 }
 
-/// First the card sends alone: as many interrupts as bytes, counted by Linux and by the host. Then the disk
+/// First the card sends alone: Linux and the host count the same, no more than bytes. Then the disk
 /// reads, too, while the card's interrupt goes from CPU to CPU a hundred times: what is ended twice may be
 /// told twice, see [`super::linux`]. At last the driver lets go of its interrupt, which masks the pin, and
 /// has it back, a hundred times. An interrupt that is lost leaves bytes behind, or the driver waiting.
@@ -65,7 +66,8 @@ fn judge(outcome: &Outcome, bytes: u64, sent: impl FnOnce() -> u64) -> Verdict {
     let (begin, alone) = (counted("begin")?, counted("alone")?);
     let (moved, masked) = (counted("moved")?, counted("masked")?);
     let (count, told) = (alone.0 - begin.0, alone.1 - begin.1);
-    check!(count == bytes && told == bytes, "{count} counted, {told} told, of {bytes}");
+    let some = (bytes / 10..=bytes).contains(&count);
+    check!(count == told && some, "{count} counted, {told} told, of {bytes}");
     for (what, (before, after)) in [("moved", (alone, moved)), ("masked", (moved, masked))] {
         let (count, told) = (after.0 - before.0, after.1 - before.1);
         let none_lost = (count..=2 * count).contains(&told) && count >= CYCLES;

@@ -9,7 +9,7 @@ use crate::{apic, handled, vectors, wait};
 
 const TIMES: u64 = 50;
 
-/// Ticks of the time-stamp counter, a millisecond or less: long enough to fall asleep.
+/// Ticks of the time-stamp counter, about a millisecond: long enough to fall asleep.
 const NAP: u64 = 2_000_000;
 
 /// Sleeps, then takes a few interrupts to show that the machine still works.
